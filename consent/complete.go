@@ -1,0 +1,87 @@
+package consent
+
+import (
+	"slices"
+	"strings"
+	"time"
+)
+
+// Defect is something a record lacks or has wrong.
+type Defect struct {
+	Field     string `json:"field"`     // JSON path in the request, "signer.name"
+	Paragraph string `json:"paragraph"` // of 45 CFR
+	Sentence  string `json:"sentence"`  // for the person at the front desk
+}
+
+// Limits of free text in records, in bytes.
+const (
+	MaxText  = 4000
+	MaxName  = 200
+	MaxItems = 200
+)
+
+// Defects returns what the authorization lacks under 164.508(c), in the order
+// of the paragraphs; none means it is complete.
+func (a *Authorization) Defects(now time.Time) []Defect {
+	var d []Defect
+	need := func(ok bool, field, paragraph, sentence string) {
+		if !ok {
+			d = append(d, Defect{field, paragraph, sentence})
+		}
+	}
+	need(!blank(a.Description), "description", "164.508(c)(1)(i)",
+		"Say in the patient's words which photos this is about.")
+	need(a.Scope.AllPhotos != (len(a.Scope.Photos) > 0), "scope", "164.508(c)(1)(i)",
+		"Name the photos it covers, or say that it covers all of them; one of the two.")
+	need(!blank(a.Discloser), "discloser", "164.508(c)(1)(ii)",
+		"Name who may give the photos out, usually the practice.")
+	need(list(a.Recipients), "recipients", "164.508(c)(1)(iii)",
+		"Name everyone who may receive the photos.")
+	need(list(a.Purposes), "purposes", "164.508(c)(1)(iv)",
+		"Name each purpose the photos may be used for.")
+	need(list(a.Channels) && !slices.ContainsFunc(a.Channels, func(c string) bool { return !slices.Contains(Channels, c) }),
+		"channels", "164.508(c)(1)(iv)", "Name where the photos may appear: "+strings.Join(Channels, ", ")+".")
+	need(!a.ExpiresAt.IsZero() != !blank(a.ExpiryEvent), "expires_at", "164.508(c)(1)(v)",
+		"Give a date on which it expires, or an event that ends it; one of the two.")
+	need(!blank(a.Signer.Name), "signer.name", "164.508(c)(1)(vi)",
+		"Say who signed.")
+	need(!a.Signer.IsRepresentative || !blank(a.Signer.Authority), "signer.authority", "164.508(c)(1)(vi)",
+		"A representative signed: describe the authority to act for the patient.")
+	need(!a.SignedAt.IsZero() && !a.SignedAt.After(now), "signed_at", "164.508(c)(1)(vi)",
+		"Give the date of the signature; it cannot lie in the future.")
+	need(a.Statements.RightToRevoke, "statements.right_to_revoke", "164.508(c)(2)(i)",
+		"The document must say that the patient can revoke it in writing, and how.")
+	need(a.Statements.Conditioning, "statements.conditioning", "164.508(c)(2)(ii)",
+		"The document must say that treatment does not depend on signing.")
+	need(a.Statements.Redisclosure, "statements.redisclosure", "164.508(c)(2)(iii)",
+		"The document must say that who receives a photo may pass it on.")
+	need(!a.CopyGivenAt.IsZero() && !a.CopyGivenAt.After(now), "copy_given_at", "164.508(c)(4)",
+		"Give the patient a copy of the signed document and record when.")
+	need(bounded(a.Description, MaxText) && bounded(a.ExpiryEvent, MaxText) && bounded(a.Discloser, MaxName) &&
+		bounded(a.Signer.Name, MaxName) && bounded(a.Signer.Authority, MaxText) &&
+		len(a.Recipients)+len(a.Purposes)+len(a.Scope.Photos) <= MaxItems, "authorization", "164.508(c)(3)",
+		"A text or a list is too long; plain language is shorter.")
+	return d
+}
+
+// Defects returns what the clinical consent lacks.
+func (c *Clinical) Defects(now time.Time) []Defect {
+	var d []Defect
+	if blank(c.Signer.Name) || !bounded(c.Signer.Name, MaxName) {
+		d = append(d, Defect{"signer.name", "164.506(b)", "Say who signed."})
+	}
+	if c.Signer.IsRepresentative && (blank(c.Signer.Authority) || !bounded(c.Signer.Authority, MaxText)) {
+		d = append(d, Defect{"signer.authority", "164.502(g)", "A representative signed: describe the authority to act for the patient."})
+	}
+	if c.SignedAt.IsZero() || c.SignedAt.After(now) {
+		d = append(d, Defect{"signed_at", "164.506(b)", "Give the date of the signature; it cannot lie in the future."})
+	}
+	return d
+}
+
+// list: at least one entry, none blank or overlong.
+func list(items []string) bool {
+	return len(items) > 0 && !slices.ContainsFunc(items, func(s string) bool { return blank(s) || !bounded(s, MaxName) })
+}
+
+func bounded(s string, n int) bool { return len(s) <= n }

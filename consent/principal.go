@@ -1,0 +1,86 @@
+// Package consent decides. It holds who is asking (Principal), what patients
+// have agreed to (Clinical, Authorization, Event), the decision itself
+// (Decide*, pure functions of explicit inputs), and the Permit without which
+// nothing in photovault opens a photo.
+//
+// Clinical consents and marketing authorizations are separate kinds of record
+// and neither is ever read as the other (45 CFR 164.506, 164.508).
+package consent
+
+import "photovault/vault/id"
+
+// Role is what an account may do; every account has exactly one.
+type Role string
+
+// Roles, 45 CFR 164.312(a)(1). What each may do stands in the table may.
+const (
+	Provider  Role = "provider"   // takes and reads photos for care
+	FrontDesk Role = "front-desk" // patients and consents; knows that photos exist, sees none
+	Marketing Role = "marketing"  // sees what an authorization allows, nothing else
+	Admin     Role = "admin"      // operations: accounts, keys; no image
+	Privacy   Role = "privacy"    // the privacy officer: records, audit trail, deletion; no image
+	EMR       Role = "emr"        // a record system: reads by photo reference for clinical purpose
+	Tablet    Role = "tablet"     // holder of an upload grant: can only add one photo
+)
+
+// AccountRoles are the roles an account can be given, in the order of help texts.
+var AccountRoles = []Role{Provider, FrontDesk, Marketing, Admin, Privacy, EMR}
+
+// ValidRole reports whether an account can be given the role.
+func ValidRole(r Role) bool {
+	for _, known := range AccountRoles {
+		if r == known {
+			return true
+		}
+	}
+	return false
+}
+
+// Principal is who is asking, as established by api/identity. It is passed
+// explicitly to everything that decides.
+type Principal struct {
+	Practice id.Practice
+	Account  id.Account
+	Role     Role
+	Grant    id.Photo // of a Tablet: the one photo it may add
+	Source   string   // address the request came from, for the audit entry
+}
+
+// Act is something a role may or may not do at all, before any record of a
+// patient is looked at.
+type Act string
+
+// Acts.
+const (
+	ManageAccounts   Act = "manage accounts"
+	RotateUploadKeys Act = "rotate upload keys"
+	ReadAudit        Act = "read the audit trail"
+	CreatePatient    Act = "create a patient"
+	FindPatient      Act = "find a patient"
+	RecordConsent    Act = "record a consent or authorization"
+	RevokeConsent    Act = "revoke a consent or authorization"
+	ListConsents     Act = "list consents"
+	CapturePhoto     Act = "add a photo"
+	SeePhotoExists   Act = "see that a photo exists"
+	ReadReceipt      Act = "read a sanitising receipt"
+	DeletePhoto      Act = "delete a photo"
+	ReleaseClinical  Act = "open a photo for care"
+	ReleaseMarketing Act = "open a photo for marketing"
+)
+
+// may is the whole of role-based access: what is not listed is denied.
+var may = map[Role]map[Act]bool{
+	Provider: {CreatePatient: true, FindPatient: true, RecordConsent: true, RevokeConsent: true, ListConsents: true,
+		CapturePhoto: true, SeePhotoExists: true, ReadReceipt: true, DeletePhoto: true, ReleaseClinical: true},
+	FrontDesk: {CreatePatient: true, FindPatient: true, RecordConsent: true, RevokeConsent: true, ListConsents: true,
+		SeePhotoExists: true},
+	Marketing: {ReleaseMarketing: true},
+	Admin:     {ManageAccounts: true, RotateUploadKeys: true, ReadAudit: true},
+	Privacy: {FindPatient: true, RecordConsent: true, RevokeConsent: true, ListConsents: true,
+		SeePhotoExists: true, ReadReceipt: true, DeletePhoto: true, ReadAudit: true},
+	EMR:    {SeePhotoExists: true, ReleaseClinical: true},
+	Tablet: {},
+}
+
+// May reports whether the role may do the act at all.
+func (p Principal) May(a Act) bool { return may[p.Role][a] }
