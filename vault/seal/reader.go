@@ -1,0 +1,75 @@
+package seal
+
+import (
+	"errors"
+	"fmt"
+	"io"
+)
+
+// Reader opens a container as a stream. It gives out only bytes whose chunk
+// has authenticated; a truncated or extended container ends in ErrAuth, so a
+// caller that must not act on a part reads to io.EOF first. Errors of the
+// source pass through. Errors are sticky.
+type Reader struct {
+	src    io.Reader
+	chunks *chunks
+	n      uint64
+	sealed []byte
+	buffer []byte
+	plain  []byte // what is left to give out, within buffer
+	err    error
+}
+
+// NewReader reads the header and checks the commitment. The key is borrowed.
+func NewReader(src io.Reader, key, context []byte) (*Reader, error) {
+	var header [HeaderSize]byte
+	if _, err := io.ReadFull(src, header[:]); err != nil {
+		return nil, short(err)
+	}
+	c, err := begin(key, context, header[:])
+	if err != nil {
+		return nil, err
+	}
+	return &Reader{src: src, chunks: c, sealed: make([]byte, sealedChunk), buffer: make([]byte, 0, ChunkSize)}, nil
+}
+
+func (r *Reader) Read(p []byte) (int, error) {
+	if len(p) == 0 {
+		return 0, nil
+	}
+	for len(r.plain) == 0 {
+		if r.err != nil {
+			return 0, r.err
+		}
+		r.plain, r.err = r.next()
+	}
+	n := copy(p, r.plain)
+	r.plain = r.plain[n:]
+	return n, nil
+}
+
+// next opens the next chunk; beside the last one it returns io.EOF.
+func (r *Reader) next() ([]byte, error) {
+	n, err := io.ReadFull(r.src, r.sealed)
+	last := errors.Is(err, io.ErrUnexpectedEOF)
+	if err != nil && !last || n < Overhead {
+		return nil, short(err) // none, or less than a tag: cut off
+	}
+	plain, err := r.chunks.open(r.buffer[:0], r.n, r.sealed[:n])
+	if err != nil {
+		return nil, err
+	}
+	r.n++
+	if last {
+		return plain, io.EOF
+	}
+	return plain, nil
+}
+
+// short tells a container that ends early from a source that fails.
+func short(err error) error {
+	if err == nil || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return ErrAuth
+	}
+	return fmt.Errorf("seal: source: %w", err)
+}
