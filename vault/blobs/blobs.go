@@ -41,12 +41,14 @@ func (n Name) Valid() bool {
 }
 
 // Store keeps objects. Objects are written once and never changed.
-// Implementations are safe for concurrent use and honour ctx.
+// Implementations are safe for concurrent use and honour ctx: a cancelled call
+// is ErrUnavailable and ctx's error both.
 type Store interface {
 	// Put stores exactly size bytes of r under name, durably before it
 	// returns nil. After an error nothing is visible under name, or what is
 	// visible was complete (the caller sweeps it). A reader that ends early
 	// or has more bytes is ErrSize.
+	// An error of r itself passes through.
 	// Errors: ErrName, ErrExists, ErrSize, ErrUnavailable.
 	Put(ctx context.Context, name Name, r io.Reader, size int64) error
 	// Get returns n bytes from offset off, and the object's whole size in
@@ -61,7 +63,7 @@ type Store interface {
 	Delete(ctx context.Context, name Name) error
 	// List calls f for every object of the area and practice, in no order,
 	// until f returns an error, which it returns. Size is in bytes.
-	// Errors: ErrUnavailable.
+	// Errors: ErrName, ErrUnavailable.
 	List(ctx context.Context, practice id.Practice, area Area, f func(Name, int64) error) error
 	// Ready reports whether the store can be written now.
 	// Errors: ErrUnavailable.

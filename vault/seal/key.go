@@ -44,10 +44,10 @@ func SealedSize(plain int64) int64 {
 // PlaintextSize returns how many bytes a container of the given size holds.
 // A size that no container can have is ErrAuth.
 func PlaintextSize(sealed int64) (int64, error) {
-	body := sealed - HeaderSize
-	if body < Overhead {
+	if sealed < HeaderSize+Overhead {
 		return 0, ErrAuth
 	}
+	body := sealed - HeaderSize
 	full, last := body/sealedChunk, body%sealedChunk
 	if last < Overhead {
 		return 0, ErrAuth // the last chunk is never full and never without a tag

@@ -1,7 +1,6 @@
 package seal
 
 import (
-	"errors"
 	"fmt"
 	"io"
 )
@@ -41,21 +40,29 @@ func (r *Reader) Read(p []byte) (int, error) {
 		if r.err != nil {
 			return 0, r.err
 		}
-		r.plain, r.err = r.next()
+		if len(p) >= ChunkSize { // no copy; a chunk that fails leaves p zeroed
+			var out []byte
+			out, r.err = r.next(p[:0:ChunkSize])
+			if len(out) > 0 {
+				return len(out), nil
+			}
+			continue
+		}
+		r.plain, r.err = r.next(r.buffer[:0])
 	}
 	n := copy(p, r.plain)
 	r.plain = r.plain[n:]
 	return n, nil
 }
 
-// next opens the next chunk; beside the last one it returns io.EOF.
-func (r *Reader) next() ([]byte, error) {
+// next opens the next chunk into dst; beside the last one it returns io.EOF.
+func (r *Reader) next(dst []byte) ([]byte, error) {
 	n, err := io.ReadFull(r.src, r.sealed)
-	last := errors.Is(err, io.ErrUnexpectedEOF)
+	last := err == io.ErrUnexpectedEOF // ReadFull's own, not one that the source wraps
 	if err != nil && !last || n < Overhead {
 		return nil, short(err) // none, or less than a tag: cut off
 	}
-	plain, err := r.chunks.open(r.buffer[:0], r.n, r.sealed[:n])
+	plain, err := r.chunks.open(dst, r.n, r.sealed[:n])
 	if err != nil {
 		return nil, err
 	}
@@ -68,7 +75,7 @@ func (r *Reader) next() ([]byte, error) {
 
 // short tells a container that ends early from a source that fails.
 func short(err error) error {
-	if err == nil || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+	if err == nil || err == io.EOF || err == io.ErrUnexpectedEOF {
 		return ErrAuth
 	}
 	return fmt.Errorf("seal: source: %w", err)

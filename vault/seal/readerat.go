@@ -91,7 +91,7 @@ func readFull(src io.ReaderAt, p []byte, off int64) error {
 	switch {
 	case n == len(p):
 		return nil
-	case err == nil, errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+	case err == nil, err == io.EOF, err == io.ErrUnexpectedEOF:
 		return ErrAuth
 	default:
 		return fmt.Errorf("seal: source: %w", err)

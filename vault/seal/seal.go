@@ -1,25 +1,28 @@
 package seal
 
 import (
-	"bytes"
 	"crypto/subtle"
+	"slices"
 )
 
 // Seal appends the container of plaintext to dst. The key is borrowed.
 func Seal(dst, key, context, plaintext []byte) ([]byte, error) {
-	buf := bytes.NewBuffer(dst)
-	buf.Grow(int(SealedSize(int64(len(plaintext)))))
-	w, err := NewWriter(buf, key, context)
+	var salt [saltSize]byte
+	newSalt(salt[:])
+	c, commitment, err := derive(key, salt[:], context)
 	if err != nil {
 		return nil, err
 	}
-	if _, err := w.Write(plaintext); err != nil {
-		return nil, err
+	dst = slices.Grow(dst, int(SealedSize(int64(len(plaintext)))))
+	dst = append(append(dst, salt[:]...), commitment...)
+	for n := uint64(0); ; n++ {
+		part := plaintext[:min(len(plaintext), ChunkSize)]
+		plaintext = plaintext[len(part):]
+		dst = c.seal(dst, n, part)
+		if len(part) < ChunkSize {
+			return dst, nil
+		}
 	}
-	if err := w.Close(); err != nil {
-		return nil, err
-	}
-	return buf.Bytes(), nil
 }
 
 // Open appends the plaintext of a container to dst, after all of it has

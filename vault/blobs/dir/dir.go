@@ -1,149 +1,172 @@
 // Package dir keeps objects as files below one folder, for one machine.
 //
-// An object is written to a temporary file, synced, linked to its name (which
-// fails if there is one), and its folder synced: after a crash it is there
-// whole or not at all. No path can leave the folder, also not by a link.
+//	photos/PRACTICE/ab/OBJECT    an object; ab are the first two digits of its id
+//	staging/PRACTICE/ab/OBJECT
+//	tmp/NAME                     one that is being written
+//
+// An object is written under tmp, synced, linked to its name, which fails if
+// there is one, and its folder synced: after a crash it is there whole or not
+// at all. Every folder on the way is synced when it is made. What a crash
+// left in tmp goes at the next Open; a file that a living process is writing
+// is locked, and spared. Files are of mode 0600 and folders 0700.
+//
+// No name and no symbolic link leads out of the folder (os.Root). What is in
+// it is ciphertext under random ids; what comes back is authenticated by who
+// reads it.
 package dir
 
 import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path"
-	"strings"
+	"path/filepath"
+	"sync"
+	"syscall"
 
 	"photovault/vault/blobs"
-	"photovault/vault/id"
 )
 
 const (
-	temporary  = "tmp"
+	tmp        = "tmp"
 	fileMode   = 0o600
 	folderMode = 0o700
-	copyBuffer = 128 << 10
 )
 
 // Store implements blobs.Store.
-type Store struct{ root *os.Root }
+type Store struct {
+	root *os.Root
+
+	mu      sync.Mutex
+	durable map[string]bool // folders that are known to outlive a crash
+}
 
 var _ blobs.Store = (*Store)(nil)
 
-// Open opens the folder, making it if need be, and removes what an earlier
-// process was writing when it ended. One process at a time may have it open.
+// Open opens the folder, which it makes if its parent is there, and removes
+// what earlier processes were writing when they ended.
 func Open(folder string) (*Store, error) {
-	if err := os.MkdirAll(folder, folderMode); err != nil {
-		return nil, fmt.Errorf("dir: %w", err)
+	if err := os.Mkdir(folder, folderMode); err != nil && !errors.Is(err, fs.ErrExist) {
+		return nil, fmt.Errorf("dir: object folder: %w", err)
+	}
+	if err := syncParent(folder); err != nil {
+		return nil, fmt.Errorf("dir: object folder: %w", err)
 	}
 	root, err := os.OpenRoot(folder)
 	if err != nil {
-		return nil, fmt.Errorf("dir: %w", err)
+		return nil, fmt.Errorf("dir: object folder: %w", err)
 	}
-	s := &Store{root}
-	if err := errors.Join(root.RemoveAll(temporary), root.Mkdir(temporary, folderMode), s.syncFolder(".")); err != nil {
-		return nil, errors.Join(fmt.Errorf("dir: %w", err), root.Close())
+	s := &Store{root: root, durable: map[string]bool{}}
+	if err := s.prepare(); err != nil {
+		return nil, errors.Join(err, root.Close())
 	}
 	return s, nil
 }
 
-// Close releases the folder.
+// syncParent makes the folder itself outlive a crash. Where its parent may not
+// be read the folder was made by somebody else, a mount for instance.
+func syncParent(folder string) error {
+	d, err := os.Open(filepath.Dir(filepath.Clean(folder)))
+	if errors.Is(err, fs.ErrPermission) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
+
+func (s *Store) prepare() error {
+	info, err := s.root.Stat(".")
+	if err != nil {
+		return fmt.Errorf("dir: object folder: %w", err)
+	}
+	if info.Mode().Perm()&0o022 != 0 {
+		return fmt.Errorf("dir: others may change %s (mode %04o); run: chmod 700 %s", s.root.Name(), info.Mode().Perm(), s.root.Name())
+	}
+	for _, folder := range []string{tmp, string(blobs.Photos), string(blobs.Staging)} {
+		if err := s.makeFolder(folder); err != nil {
+			return fmt.Errorf("dir: object folder: %w", err)
+		}
+	}
+	if err := s.sweep(); err != nil {
+		return fmt.Errorf("dir: clearing %s: %w", path.Join(s.root.Name(), tmp), err)
+	}
+	return nil
+}
+
+// Close releases the folder. Calls after it are ErrUnavailable; readers that
+// Get returned live on.
 func (s *Store) Close() error { return s.root.Close() }
 
-// place is "area/practice/ab/abcd…": fanned out by the id's first two digits.
+// place is where an object lies.
 func place(n blobs.Name) string {
 	return path.Join(string(n.Area), string(n.Practice), string(n.Object[:2]), string(n.Object))
 }
 
-// Put implements blobs.Store.
-func (s *Store) Put(ctx context.Context, name blobs.Name, r io.Reader, size int64) error {
+// Delete implements blobs.Store.
+func (s *Store) Delete(ctx context.Context, name blobs.Name) error {
 	if !name.Valid() {
 		return blobs.ErrName
 	}
-	final := place(name)
-	if _, err := s.root.Lstat(final); err == nil {
-		return blobs.ErrExists
+	if err := live(ctx); err != nil {
+		return err
 	}
-	temp := path.Join(temporary, string(id.New[id.Object]()))
-	err := s.write(ctx, temp, r, size)
-	if err == nil {
-		err = s.publish(temp, final)
+	file := place(name)
+	if err := s.root.Remove(file); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return s.unavailable(err)
 	}
-	if rm := s.root.Remove(temp); rm != nil && !errors.Is(rm, fs.ErrNotExist) {
-		err = errors.Join(err, unavailable(rm))
+	// Also when it was gone: an earlier try may have failed before this point.
+	if err := s.syncFolder(path.Dir(file)); errors.Is(err, fs.ErrNotExist) {
+		return nil
+	} else if err != nil {
+		return s.unavailable(err)
 	}
-	return err
+	if _, err := s.root.Lstat(file); !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%w: dir: %s is still there after its removal", blobs.ErrUnavailable, name)
+	}
+	return nil
 }
 
-func (s *Store) write(ctx context.Context, temp string, r io.Reader, size int64) error {
-	f, err := s.root.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, fileMode)
+// Ready implements blobs.Store: it writes a file and removes it.
+func (s *Store) Ready(ctx context.Context) error {
+	if err := live(ctx); err != nil {
+		return err
+	}
+	t, err := s.newTemp()
 	if err != nil {
-		return unavailable(err)
+		return s.unavailable(err)
 	}
-	copied, err := copyExactly(ctx, f, r, size)
-	if err == nil && copied != size {
-		err = blobs.ErrSize
-	}
-	if err == nil {
-		err = unavailable(f.Sync())
-	}
-	return errors.Join(err, unavailable(f.Close()))
+	_, err = t.file.Write([]byte{0})
+	return s.unavailable(errors.Join(err, t.discard()))
 }
 
-// copyExactly copies up to size bytes and finds out whether there are more.
-func copyExactly(ctx context.Context, w io.Writer, r io.Reader, size int64) (int64, error) {
-	buffer := make([]byte, min(copyBuffer, size+1))
-	for n := int64(0); ; {
-		if err := ctx.Err(); err != nil {
-			return n, err
-		}
-		got, readErr := r.Read(buffer)
-		if n+int64(got) > size {
-			return n, blobs.ErrSize
-		}
-		if _, err := w.Write(buffer[:got]); err != nil {
-			return n, unavailable(err)
-		}
-		n += int64(got)
-		if readErr == io.EOF {
-			return n, nil
-		}
-		if readErr != nil {
-			return n, fmt.Errorf("dir: source: %w", readErr)
-		}
-	}
-}
-
-// publish gives the file its name, for which there must be none yet.
-func (s *Store) publish(temp, final string) error {
-	if err := s.makeFolders(path.Dir(final)); err != nil {
-		return unavailable(err)
-	}
-	err := s.root.Link(temp, final)
-	if errors.Is(err, fs.ErrExist) {
-		return blobs.ErrExists
-	}
-	if err != nil {
-		return unavailable(err)
-	}
-	return unavailable(s.syncFolder(path.Dir(final)))
-}
-
-// makeFolders makes a folder and those above it durably.
-func (s *Store) makeFolders(folder string) error {
-	if info, err := s.root.Lstat(folder); err == nil && info.IsDir() {
+// makeFolder makes a folder and those above it, so that they outlive a crash.
+// A folder that is there already is synced once: whoever made it may have
+// ended before doing so.
+func (s *Store) makeFolder(folder string) error {
+	s.mu.Lock()
+	known := s.durable[folder]
+	s.mu.Unlock()
+	if known || folder == "." {
 		return nil
 	}
-	if parent := path.Dir(folder); parent != "." {
-		if err := s.makeFolders(parent); err != nil {
-			return err
-		}
+	parent := path.Dir(folder)
+	if err := s.makeFolder(parent); err != nil {
+		return err
 	}
 	if err := s.root.Mkdir(folder, folderMode); err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}
-	return s.syncFolder(path.Dir(folder))
+	if err := s.syncFolder(parent); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	s.durable[folder] = true
+	s.mu.Unlock()
+	return nil
 }
 
 func (s *Store) syncFolder(folder string) error {
@@ -154,132 +177,22 @@ func (s *Store) syncFolder(folder string) error {
 	return errors.Join(d.Sync(), d.Close())
 }
 
-// Get implements blobs.Store.
-func (s *Store) Get(ctx context.Context, name blobs.Name, off, n int64) (io.ReadCloser, int64, error) {
-	if !name.Valid() {
-		return nil, 0, blobs.ErrName
-	}
-	if err := ctx.Err(); err != nil {
-		return nil, 0, err
-	}
-	f, err := s.root.Open(place(name))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, 0, blobs.ErrNotFound
-	}
-	if err != nil {
-		return nil, 0, unavailable(err)
-	}
-	info, err := f.Stat()
-	if err != nil {
-		return nil, 0, errors.Join(unavailable(err), f.Close())
-	}
-	size := info.Size()
-	if n < 0 {
-		n = size - off
-	}
-	if off < 0 || n < 0 || off > size || n > size-off {
-		return nil, 0, errors.Join(blobs.ErrSize, f.Close())
-	}
-	return &body{ctx: ctx, SectionReader: io.NewSectionReader(f, off, n), file: f, left: n}, size, nil
-}
-
-// body reads a range of a file; a file that ends early is no io.EOF.
-type body struct {
-	*io.SectionReader
-	ctx  context.Context
-	file *os.File
-	left int64
-}
-
-func (b *body) Read(p []byte) (int, error) {
-	if err := b.ctx.Err(); err != nil {
-		return 0, err
-	}
-	n, err := b.SectionReader.Read(p)
-	b.left -= int64(n)
-	if err == io.EOF && b.left > 0 {
-		err = fmt.Errorf("dir: object ends early: %w", io.ErrUnexpectedEOF)
-	}
-	return n, err
-}
-
-func (b *body) Close() error { return b.file.Close() }
-
-// Delete implements blobs.Store.
-func (s *Store) Delete(ctx context.Context, name blobs.Name) error {
-	if !name.Valid() {
-		return blobs.ErrName
-	}
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	file := place(name)
-	switch err := s.root.Remove(file); {
-	case errors.Is(err, fs.ErrNotExist):
+// unavailable marks what the file system refuses: full, read-only, failing.
+func (s *Store) unavailable(err error) error {
+	switch {
+	case err == nil:
 		return nil
-	case err != nil:
-		return unavailable(err)
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+		return fmt.Errorf("%w: dir: %s is full, free some space: %w", blobs.ErrUnavailable, s.root.Name(), err)
+	default:
+		return fmt.Errorf("%w: dir: %w", blobs.ErrUnavailable, err)
 	}
-	if err := s.syncFolder(path.Dir(file)); err != nil {
-		return unavailable(err)
-	}
-	if _, err := s.root.Lstat(file); !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("%w: object is still there after its removal", blobs.ErrUnavailable)
+}
+
+// live is how a call that nobody waits for any more ends.
+func live(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return fmt.Errorf("%w: %w", blobs.ErrUnavailable, err)
 	}
 	return nil
-}
-
-// List implements blobs.Store.
-func (s *Store) List(ctx context.Context, practice id.Practice, area blobs.Area, f func(blobs.Name, int64) error) error {
-	probe := blobs.Name{Practice: practice, Area: area, Object: id.New[id.Object]()}
-	if !probe.Valid() {
-		return blobs.ErrName
-	}
-	top := path.Join(string(area), string(practice))
-	err := fs.WalkDir(s.root.FS(), top, func(p string, d fs.DirEntry, err error) error {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		if err != nil || d.IsDir() {
-			return err
-		}
-		n := blobs.Name{Practice: practice, Area: area, Object: id.Object(path.Base(p))}
-		if !n.Valid() || strings.TrimPrefix(place(n), "/") != p {
-			return nil // not one of ours
-		}
-		info, err := d.Info()
-		if errors.Is(err, fs.ErrNotExist) {
-			return nil // deleted meanwhile
-		}
-		if err != nil {
-			return err
-		}
-		return f(n, info.Size())
-	})
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	return err
-}
-
-// Ready implements blobs.Store: a file can be written and synced.
-func (s *Store) Ready(ctx context.Context) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	probe := path.Join(temporary, string(id.New[id.Object]()))
-	f, err := s.root.OpenFile(probe, os.O_WRONLY|os.O_CREATE|os.O_EXCL, fileMode)
-	if err != nil {
-		return unavailable(err)
-	}
-	_, err = f.Write([]byte{0})
-	return unavailable(errors.Join(err, f.Close(), s.root.Remove(probe)))
-}
-
-// unavailable marks what the file system refuses: full, read-only, failing.
-func unavailable(err error) error {
-	if err == nil {
-		return nil
-	}
-	return fmt.Errorf("%w: %w", blobs.ErrUnavailable, err)
 }

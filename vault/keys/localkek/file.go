@@ -1,198 +1,202 @@
 package localkek
 
 import (
-	"crypto/pbkdf2"
-	"crypto/rand"
-	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
-	"path/filepath"
-	"strings"
-	"syscall"
 
-	"photovault/vault/canon"
-	"photovault/vault/seal"
 	"photovault/vault/secret"
 )
 
-// The file is JSON. Without a passphrase each key stands in it in base64;
-// with one, each is sealed under PBKDF2-HMAC-SHA256 (SP 800-132) of it.
+// The key file is JSON. Without a passphrase its keys stand in it in base64;
+// with one, each is sealed under a key derived from it (passphrase.go).
 type file struct {
-	Format     string `json:"format"`
-	Iterations int    `json:"pbkdf2_iterations,omitempty"`
-	Salt       []byte `json:"salt,omitempty"`
-	Keys       []kek  `json:"keys"` // by version, oldest first; the last wraps
+	Format string  `json:"format"`
+	Note   string  `json:"note"` // for whoever finds the file
+	Pbkdf2 *pbkdf2 `json:"pbkdf2,omitempty"`
+	Keys   []kek   `json:"keys"` // by version, rising; the last one wraps
 }
 
+// kek is one key-encryption key: 32 bytes, or the container that holds them.
 type kek struct {
 	Version uint32 `json:"version"`
 	Key     []byte `json:"key"`
 }
 
 const (
-	format        = "photovault/kek/v1"
-	iterations    = 600_000
-	maxIterations = 10_000_000
+	format = "photovault/localkek/v1"
+	note   = "Key-encryption keys of a photovault. Without this file its photos cannot be opened by anybody: " +
+		"back it up, apart from the data. Whoever has it and the data can open every photo."
+	maxFile = 1 << 20 // bytes
+	maxKeks = 1000
 )
 
-// Errors a person can act on.
 var (
-	ErrExists     = errors.New("localkek: the key file exists already; it is never overwritten")
-	ErrPermission = errors.New("localkek: the key file must be a regular file of yours that nobody else may read (chmod 600)")
-	ErrPassphrase = errors.New("localkek: wrong passphrase, or none where one is needed")
-	ErrFormat     = errors.New("localkek: not a key file of a known version")
-	ErrInside     = errors.New("localkek: the key file must lie outside the data folder, or a copy of the data holds its own key")
+	// ErrExists: a key file is never overwritten.
+	ErrExists = errors.New("localkek: there is a key file already")
+	// ErrMissing: there is no key file.
+	ErrMissing = errors.New("localkek: the key file is missing")
+	// ErrPermission: others can read the file, or it is not the user's own.
+	ErrPermission = errors.New("localkek: the key file is not private")
+	// ErrPassphrase: wrong, missing, too short, or given where none is needed.
+	ErrPassphrase = errors.New("localkek: passphrase")
+	// ErrFormat: not a key file of this version, or a damaged one.
+	ErrFormat = errors.New("localkek: not a key file that can be read")
+	// ErrInside: the key file lies in the data folder.
+	ErrInside = errors.New("localkek: the key file must lie outside the data folder")
 )
 
-// Create makes a key file with one fresh key-encryption key, durably, mode
-// 0600. An empty passphrase leaves the key in clear. Errors: ErrExists.
+// Create makes a key file with one fresh key-encryption key, mode 0600,
+// durably. An empty passphrase means none. The passphrase is borrowed.
+// Errors: ErrExists, ErrPassphrase.
 func Create(path string, passphrase []byte) error {
-	k := secret.New()
-	defer k.Destroy()
-	f := &file{Format: format}
-	key := k.Bytes()
-	if len(passphrase) > 0 {
-		f.Iterations, f.Salt = iterations, make([]byte, 16)
-		rand.Read(f.Salt)
-		unlock, err := f.passphraseKey(passphrase)
-		if err != nil {
-			return err
-		}
-		defer unlock.Destroy()
-		if key, err = seal.Seal(nil, unlock.Bytes(), f.context(1), key); err != nil {
-			return err
-		}
-	}
-	f.Keys = []kek{{1, key}}
-	b, err := json.MarshalIndent(f, "", "  ")
+	f := &file{Format: format, Note: note}
+	defer f.wipe()
+	unlock, err := f.protect(passphrase)
 	if err != nil {
 		return err
 	}
-	defer clear(b)
-	return writeNew(path, append(b, '\n'))
+	defer unlock.Destroy()
+	return locked(path, func() error {
+		if err := f.add(unlock); err != nil {
+			return err
+		}
+		return f.write(path, true)
+	})
 }
 
-func writeNew(path string, b []byte) error {
-	out, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if errors.Is(err, fs.ErrExist) {
-		return ErrExists
-	}
-	if err != nil {
-		return fmt.Errorf("localkek: %w", err)
-	}
-	_, err = out.Write(b)
-	if err = errors.Join(err, out.Sync(), out.Close()); err != nil {
-		return errors.Join(fmt.Errorf("localkek: %w", err), os.Remove(path))
-	}
-	dir, err := os.Open(filepath.Dir(path))
-	if err != nil {
-		return fmt.Errorf("localkek: %w", err)
-	}
-	return errors.Join(dir.Sync(), dir.Close())
-}
-
-// Open loads a key file. passphrase is borrowed; empty means none.
-// Errors: ErrPermission, ErrFormat, ErrPassphrase.
+// Open reads a key file. The passphrase is borrowed; empty means none.
+// Errors: ErrMissing, ErrPermission, ErrFormat, ErrPassphrase.
 func Open(path string, passphrase []byte) (*Service, error) {
-	b, err := readPrivate(path)
+	f, err := read(path)
 	if err != nil {
 		return nil, err
 	}
-	defer clear(b)
-	var f file
-	if err := json.Unmarshal(b, &f); err != nil || f.Format != format || len(f.Keys) == 0 {
-		return nil, ErrFormat
+	defer f.wipe()
+	unlock, err := f.unlock(passphrase)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	var unlock *secret.Key
-	if f.Iterations != 0 {
-		if unlock, err = f.passphraseKey(passphrase); err != nil {
-			return nil, err
-		}
-		defer unlock.Destroy()
-	}
+	defer unlock.Destroy()
 	s := &Service{keks: map[uint32]*secret.Key{}}
 	for _, k := range f.Keys {
-		raw := k.Key
-		if unlock != nil {
-			if raw, err = seal.Open(nil, unlock.Bytes(), f.context(k.Version), raw); err != nil {
-				return nil, errors.Join(ErrPassphrase, s.Close())
-			}
-		}
-		key, err := secret.FromBytes(raw)
-		if err != nil || s.keks[k.Version] != nil || k.Version <= s.newest {
-			return nil, errors.Join(ErrFormat, s.Close())
+		key, err := f.open(k, unlock)
+		if err != nil {
+			return nil, errors.Join(fmt.Errorf("%s: %w", path, err), s.Close())
 		}
 		s.keks[k.Version], s.newest = key, k.Version
 	}
 	return s, nil
 }
 
-// readPrivate reads a regular file that belongs to this user, or to root as a
-// systemd credential does, and that nobody else may read.
-func readPrivate(path string) ([]byte, error) {
-	in, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
-	if errors.Is(err, syscall.ELOOP) {
-		return nil, ErrPermission
-	}
-	if err != nil {
-		return nil, fmt.Errorf("localkek: %w", err)
-	}
-	defer in.Close()
-	info, err := in.Stat()
-	if err != nil {
-		return nil, fmt.Errorf("localkek: %w", err)
-	}
-	stat, ok := info.Sys().(*syscall.Stat_t)
-	owned := ok && (int(stat.Uid) == os.Geteuid() || stat.Uid == 0)
-	if !info.Mode().IsRegular() || info.Mode().Perm()&0o077 != 0 || !owned {
-		return nil, ErrPermission
-	}
-	if info.Size() > 1<<20 {
-		return nil, ErrFormat
-	}
-	b := make([]byte, info.Size())
-	n, err := in.ReadAt(b, 0)
-	if n != len(b) {
-		return nil, fmt.Errorf("localkek: %w", err)
-	}
-	return b, nil
+// Rotate adds a key-encryption key to the file, durably, and returns its
+// version. Services opened from then on wrap under it; what was wrapped
+// before still unwraps. Errors: as Open.
+func Rotate(path string, passphrase []byte) (version uint32, err error) {
+	err = locked(path, func() error {
+		f, err := read(path)
+		if err != nil {
+			return err
+		}
+		defer f.wipe()
+		unlock, err := f.unlock(passphrase)
+		if err != nil {
+			return fmt.Errorf("%s: %w", path, err)
+		}
+		defer unlock.Destroy()
+		for _, k := range f.Keys { // never adds a key under another passphrase
+			key, err := f.open(k, unlock)
+			if err != nil {
+				return fmt.Errorf("%s: %w", path, err)
+			}
+			key.Destroy()
+		}
+		if err := f.add(unlock); err != nil {
+			return err
+		}
+		version = f.newest()
+		return f.write(path, false)
+	})
+	return version, err
 }
 
-func (f *file) passphraseKey(passphrase []byte) (*secret.Key, error) {
-	if len(passphrase) == 0 {
-		return nil, ErrPassphrase
+func (f *file) newest() uint32 {
+	if len(f.Keys) == 0 {
+		return 0
 	}
-	if f.Iterations < iterations || f.Iterations > maxIterations || len(f.Salt) < 16 {
-		return nil, ErrFormat
-	}
-	raw, err := pbkdf2.Key(sha256.New, string(passphrase), f.Salt, f.Iterations, secret.KeySize)
-	if err != nil {
-		return nil, fmt.Errorf("localkek: passphrase: %w", err)
-	}
-	return secret.FromBytes(raw)
+	return f.Keys[len(f.Keys)-1].Version
 }
 
-func (f *file) context(version uint32) []byte {
-	return canon.Encode(format, fmt.Sprint(version), fmt.Sprint(f.Iterations), string(f.Salt))
-}
-
-// CheckOutside refuses a key file that lies inside the data folder, links
-// resolved. Errors: ErrInside.
-func CheckOutside(path, dataFolder string) error {
-	folder, err := filepath.EvalSymlinks(filepath.Dir(path))
+// add appends a fresh key, sealed unless unlock is nil.
+func (f *file) add(unlock *secret.Key) error {
+	if len(f.Keys) >= maxKeks {
+		return fmt.Errorf("localkek: the key file holds %d keys already", len(f.Keys))
+	}
+	key := secret.New()
+	defer key.Destroy()
+	k, err := f.seal(f.newest()+1, key, unlock)
 	if err != nil {
-		return fmt.Errorf("localkek: %w", err)
+		return err
 	}
-	data, err := filepath.EvalSymlinks(dataFolder)
-	if err != nil {
-		return fmt.Errorf("localkek: %w", err)
-	}
-	rel, err := filepath.Rel(data, folder)
-	if err == nil && rel != ".." && !strings.HasPrefix(rel, ".."+string(filepath.Separator)) {
-		return ErrInside
-	}
+	f.Keys = append(f.Keys, k)
 	return nil
+}
+
+// wipe overwrites what of the keys is in memory in clear.
+func (f *file) wipe() {
+	for _, k := range f.Keys {
+		clear(k.Key)
+	}
+}
+
+func (f *file) write(path string, create bool) error {
+	b, err := json.MarshalIndent(f, "", "  ")
+	if err != nil {
+		return fmt.Errorf("localkek: %w", err)
+	}
+	defer clear(b)
+	err = writeFile(path, append(b, '\n'), create)
+	if errors.Is(err, fs.ErrExist) {
+		return fmt.Errorf("%w: %s was left as it is; if the data it belongs to is gone, move it away first", ErrExists, path)
+	}
+	return err
+}
+
+func read(path string) (*file, error) {
+	b, err := readPrivate(path)
+	if err != nil {
+		return nil, err
+	}
+	defer clear(b)
+	f := &file{}
+	if err := json.Unmarshal(b, f); err != nil {
+		// The text of a JSON error can hold bytes of the file.
+		return nil, fmt.Errorf("%w: %s is damaged; restore it from its backup", ErrFormat, path)
+	}
+	if f.Format != format {
+		f.wipe()
+		return nil, fmt.Errorf("%w: %s is not of format %s", ErrFormat, path, format)
+	}
+	if err := f.check(); err != nil {
+		f.wipe()
+		return nil, fmt.Errorf("%w: %s: %w; restore it from its backup", ErrFormat, path, err)
+	}
+	return f, nil
+}
+
+func (f *file) check() error {
+	if len(f.Keys) == 0 || len(f.Keys) > maxKeks {
+		return fmt.Errorf("%d keys", len(f.Keys))
+	}
+	last := uint32(0)
+	for _, k := range f.Keys {
+		if k.Version <= last {
+			return fmt.Errorf("key %d after key %d", k.Version, last)
+		}
+		if last = k.Version; len(k.Key) != f.keySize() {
+			return fmt.Errorf("key %d has the wrong size", k.Version)
+		}
+	}
+	return f.Pbkdf2.check()
 }

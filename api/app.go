@@ -1,0 +1,195 @@
+// Package api is the HTTP surface: a Fiber application over one table of
+// routes. It decodes a request, makes one call into vault, and encodes the
+// answer; it holds no policy, no SQL and no cryptography.
+//
+// Each request passes, in this order: headers of every answer, route match,
+// body limit, deadline, authentication, handler. Whatever goes wrong becomes
+// one RFC 9457 problem with a stable code (problem.go).
+package api
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"log/slog"
+	"net"
+	"strings"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+
+	"photovault/api/identity"
+	"photovault/consent"
+	"photovault/vault"
+)
+
+// Config is what a Server is made of.
+type Config struct {
+	Service *vault.Service
+	Auth    *identity.Authenticator
+	TLS     *tls.Config // MinVersion is raised to 1.2 if lower
+	Logger  *slog.Logger
+	Version string
+	// FrameAncestors are the origins that may embed a photo in a frame, for
+	// an EMR; empty means none.
+	FrameAncestors []string
+}
+
+// Server answers HTTP over TLS.
+type Server struct {
+	Config
+	app *fiber.App
+}
+
+// Timeouts of a connection. A body being read or written moves its own
+// deadline as it makes progress, within the route's.
+const (
+	headerTimeout = 15 * time.Second
+	stallTimeout  = 30 * time.Second
+	idleTimeout   = 75 * time.Second
+	writeTimeout  = 5 * time.Minute
+	maxHeader     = 16 << 10
+	maxJSON       = 64 << 10
+)
+
+// New builds the application.
+func New(c Config) *Server {
+	if c.Logger == nil {
+		c.Logger = slog.Default()
+	}
+	s := &Server{Config: c}
+	s.app = fiber.New(fiber.Config{
+		AppName:               "photovault",
+		ServerHeader:          "",
+		DisableStartupMessage: true,
+		Immutable:             true, // strings outlive the pooled request
+		StrictRouting:         true,
+		CaseSensitive:         true,
+		StreamRequestBody:     true,
+		BodyLimit:             maxJSON, // no limit while streaming: body.go enforces each route's
+		ReadTimeout:           headerTimeout,
+		WriteTimeout:          writeTimeout,
+		IdleTimeout:           idleTimeout,
+		ReadBufferSize:        maxHeader,
+		Network:               fiber.NetworkTCP,
+		ErrorHandler:          s.fail,
+	})
+	s.app.Server().NoDefaultServerHeader = true
+	s.app.Server().CloseOnShutdown = true
+	s.app.Server().Logger = quiet{c.Logger}
+	s.app.Use(s.everyAnswer)
+	for _, r := range routes {
+		s.app.Add(r.method, r.path, s.serve(r))
+	}
+	return s
+}
+
+// Serve answers on the listener, over TLS only, until ctx ends; then it lets
+// running requests finish for up to grace.
+func (s *Server) Serve(ctx context.Context, l net.Listener, grace time.Duration) error {
+	conf := s.TLS.Clone()
+	conf.MinVersion = max(conf.MinVersion, tls.VersionTLS12)
+	conf.NextProtos = []string{"http/1.1"}
+	done := make(chan error, 1)
+	go func() { done <- s.app.Listener(tls.NewListener(l, conf)) }()
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+	}
+	return errors.Join(s.app.ShutdownWithTimeout(grace), <-done)
+}
+
+// everyAnswer sets the headers that no answer may lack, errors included
+// (THREATS: leaky links), and notes the request in the log by its route
+// pattern: paths can hold tokens.
+func (s *Server) everyAnswer(c *fiber.Ctx) error {
+	began := time.Now()
+	h := &c.Response().Header
+	h.Set("Cache-Control", "private, no-store")
+	h.Set("Referrer-Policy", "no-referrer")
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Content-Security-Policy", "default-src 'none'; sandbox; frame-ancestors "+s.ancestors())
+	h.Set("Cross-Origin-Resource-Policy", "same-site")
+	h.Set("Strict-Transport-Security", "max-age=31536000")
+	h.Set("X-Robots-Tag", "noindex")
+	if strings.HasPrefix(c.Path(), "/v1/uploads") {
+		h.Set("Tus-Resumable", tusVersion)
+	}
+	err := c.Next()
+	if err != nil {
+		err = s.fail(c, err)
+	}
+	pattern := c.Route().Path
+	if _, known := c.Locals(routed).(bool); !known {
+		pattern = "-"
+	}
+	s.Logger.Info("request", "method", method(c), "route", pattern, "status", c.Response().StatusCode(),
+		"ms", time.Since(began).Milliseconds())
+	return err
+}
+
+func (s *Server) ancestors() string {
+	if len(s.FrameAncestors) == 0 {
+		return "'none'"
+	}
+	return strings.Join(s.FrameAncestors, " ")
+}
+
+// method keeps an invented method out of the log.
+func method(c *fiber.Ctx) string {
+	switch m := c.Method(); m {
+	case "GET", "HEAD", "POST", "PATCH", "DELETE", "OPTIONS", "PUT":
+		return m
+	default:
+		return "-"
+	}
+}
+
+type quiet struct{ log *slog.Logger }
+
+// Printf receives what fasthttp has to say of broken connections. Its text can
+// hold bytes that a client sent, so only that it happened is noted.
+func (q quiet) Printf(string, ...any) { q.log.Debug("connection ended abnormally") }
+
+type localKey int
+
+const routed localKey = iota
+
+// serve wraps a route's handler with what comes before it.
+func (s *Server) serve(r route) fiber.Handler {
+	return func(c *fiber.Ctx) error {
+		c.Locals(routed, true)
+		ctx, cancel := context.WithTimeout(context.Background(), r.timeout)
+		defer cancel()
+		call := &call{Ctx: c, server: s, ctx: ctx, source: source(c)}
+		defer call.drain()
+		if err := call.limitBody(r.maxBody); err != nil {
+			return err
+		}
+		if r.auth {
+			var err error
+			if call.who, err = s.Auth.Authenticate(ctx, bearer(c), call.source); err != nil {
+				return err
+			}
+		}
+		return r.handle(call)
+	}
+}
+
+// bearer returns the secret of the Authorization header (RFC 6750 §2.1).
+func bearer(c *fiber.Ctx) consent.Bearer {
+	const scheme = "Bearer "
+	h := c.Get(fiber.HeaderAuthorization)
+	if len(h) <= len(scheme) || h[:len(scheme)] != scheme {
+		return ""
+	}
+	return consent.Bearer(h[len(scheme):])
+}
+
+func source(c *fiber.Ctx) string {
+	if a, ok := c.Context().RemoteAddr().(*net.TCPAddr); ok {
+		return a.IP.String()
+	}
+	return "unknown"
+}

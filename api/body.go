@@ -1,0 +1,149 @@
+package api
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+
+	"photovault/consent"
+	"photovault/vault"
+	"photovault/vault/id"
+)
+
+// call is one request on its way through a handler. It never leaves api.
+type call struct {
+	*fiber.Ctx
+	server *Server
+	ctx    context.Context
+	who    consent.Principal
+	source string
+	body   *progress
+}
+
+// service is where the one call of a handler goes.
+func (c *call) service() *vault.Service { return c.server.Service }
+
+// limitBody refuses a body that is declared too long before a byte of it is
+// read, and bounds one whose length is not declared: with streamed bodies
+// nothing else does.
+func (c *call) limitBody(limit int64) error {
+	n := int64(c.Request().Header.ContentLength())
+	var refused error
+	switch {
+	case n == chunked && limit > 0:
+		n = limit + 1 // one byte too many tells
+	case n == chunked, n > limit:
+		refused = vault.ErrTooLarge
+	}
+	stream := c.Context().RequestBodyStream()
+	if stream == nil {
+		stream = bytes.NewReader(c.Request().Body())
+	}
+	c.body = &progress{left: max(0, n), stall: stallTimeout, r: stream, conn: c.Context().Conn(), ctx: c.ctx}
+	if n == chunked { // none is taken here: how much comes is anybody's guess
+		c.Context().SetConnectionClose()
+	}
+	return refused
+}
+
+// chunked is what fasthttp calls the length of a body that declares none.
+const chunked = -1
+
+// drain leaves nothing of a rejected body to be taken for the next request. A
+// client that goes on sending would not see the answer if the connection just
+// went, so what is on its way is read, within bounds; what is not, or is more,
+// takes the connection with it.
+func (c *call) drain() {
+	if c.body == nil || c.body.left == 0 {
+		return
+	}
+	c.body.stall = drainStall
+	_, err := io.CopyN(io.Discard, c.body, min(c.body.left, maxDrain))
+	if c.body.left > 0 || err != nil && !errors.Is(err, io.EOF) {
+		c.Context().SetConnectionClose()
+	}
+}
+
+const (
+	maxDrain   = 8 << 20 // bytes
+	drainStall = 250 * time.Millisecond
+)
+
+// progress reads a body up to its length and moves the connection's read
+// deadline as bytes arrive, so that a slow body may take long but a stalled
+// one may not.
+type progress struct {
+	r     io.Reader
+	left  int64
+	stall time.Duration // how long to wait for the next bytes
+	conn  net.Conn
+	ctx   context.Context
+}
+
+func (p *progress) Read(b []byte) (int, error) {
+	if err := p.ctx.Err(); err != nil {
+		return 0, err
+	}
+	if p.left == 0 {
+		return 0, io.EOF
+	}
+	if p.conn != nil {
+		if err := p.conn.SetReadDeadline(time.Now().Add(p.stall)); err != nil {
+			return 0, err
+		}
+	}
+	n, err := p.r.Read(b[:min(int64(len(b)), p.left)])
+	p.left -= int64(n)
+	if err == io.EOF {
+		p.left = 0
+	}
+	return n, err
+}
+
+// decode reads a JSON body strictly: one value, known fields only.
+func (c *call) decode(into any) error {
+	raw, err := io.ReadAll(c.body)
+	if err != nil {
+		c.Context().SetConnectionClose()
+		return fmt.Errorf("%w: body: %w", errBadRequest, err)
+	}
+	if len(raw) > maxJSON {
+		c.Context().SetConnectionClose()
+		return vault.ErrTooLarge
+	}
+	d := json.NewDecoder(bytes.NewReader(raw))
+	d.DisallowUnknownFields()
+	if err := d.Decode(into); err != nil {
+		return &badJSON{err}
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return &badJSON{errors.New("more than one value")}
+	}
+	return nil
+}
+
+// pathID reads an id from the path. One that is malformed cannot exist.
+func pathID[T ~string](c *call, name string) (T, error) {
+	v, err := id.Parse[T](c.Params(name))
+	if err != nil {
+		return "", vault.ErrNotFound
+	}
+	return v, nil
+}
+
+// reply encodes an answer.
+func (c *call) reply(status int, v any) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	c.Set(fiber.HeaderContentType, "application/json")
+	return c.Status(status).Send(b)
+}

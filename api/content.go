@@ -1,0 +1,97 @@
+package api
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"photovault/consent"
+	"photovault/vault"
+)
+
+// content delivers a photo for a token in the Authorization header.
+func (c *call) content() error {
+	return c.deliver(vault.ContentRequest{Token: bearer(c.Ctx), Form: consent.InHeader, Range: parseRange(c.Get("Range"))})
+}
+
+// contentInPath delivers a photo for a token in the URL, for <img>.
+func (c *call) contentInPath() error {
+	return c.deliver(vault.ContentRequest{Token: consent.Bearer(c.Params("token")), Form: consent.InPath})
+}
+
+func (c *call) deliver(req vault.ContentRequest) error {
+	if err := c.server.Auth.SlowDown(c.ctx, c.source); err != nil {
+		return err
+	}
+	req.Source = c.source
+	prefetch := strings.Contains(c.Get("Sec-Purpose"), "prefetch")
+	req.Peek = c.Method() == "HEAD" || prefetch
+	d, err := c.service().OpenContent(c.ctx, req)
+	if err != nil {
+		if errors.Is(err, vault.ErrUnknownToken) {
+			c.server.Auth.Failed(c.ctx, c.source)
+		}
+		return err
+	}
+	c.Set("Content-Type", d.ContentType)
+	c.Set("Content-Disposition", "inline")
+	if req.Form == consent.InHeader {
+		c.Set("Accept-Ranges", "bytes")
+	} else {
+		c.Set("Accept-Ranges", "none")
+	}
+	if prefetch { // nothing is released to a guess
+		return c.Status(204).Send(nil)
+	}
+	if d.Partial {
+		c.Status(206).Set("Content-Range", fmt.Sprintf("bytes %d-%d/%d", d.Start, d.Start+d.Length-1, d.Size))
+	}
+	if req.Peek {
+		c.Response().SkipBody = true
+		c.Response().Header.SetContentLength(int(d.Length))
+		return nil
+	}
+	conn := c.Context().Conn()
+	d.OnCut(func() { _ = conn.Close() }) // its receiver finds the stream reset
+	return c.SendStream(&outgoing{d}, int(d.Length))
+}
+
+// outgoing tells the delivery how the transport fared: fasthttp closes it with
+// the error of writing, if there was one. It is no io.Closer, or it would be
+// closed before that.
+type outgoing struct{ d *vault.Delivery }
+
+func (o *outgoing) Read(p []byte) (int, error)     { return o.d.Read(p) }
+func (o *outgoing) CloseWithError(err error) error { return o.d.Close(err == nil) }
+
+// parseRange reads a single byte range (RFC 9110 §14.1.2). Others, and what
+// is malformed, are ignored as the RFC allows: the whole is sent.
+func parseRange(h string) *vault.Range {
+	spec, ok := strings.CutPrefix(h, "bytes=")
+	first, last, dash := strings.Cut(spec, "-")
+	if !ok || !dash || strings.Contains(spec, ",") {
+		return nil
+	}
+	number := func(s string) (int64, bool) {
+		n, err := strconv.ParseInt(s, 10, 63)
+		return n, err == nil && s[0] != '+' && s[0] != '-'
+	}
+	switch {
+	case first == "":
+		if n, ok := number(last); ok && n > 0 {
+			return &vault.Range{Start: -n, End: -1}
+		}
+	case last == "":
+		if n, ok := number(first); ok {
+			return &vault.Range{Start: n, End: -1}
+		}
+	default:
+		a, ok1 := number(first)
+		b, ok2 := number(last)
+		if ok1 && ok2 && a <= b {
+			return &vault.Range{Start: a, End: b}
+		}
+	}
+	return nil
+}

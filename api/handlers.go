@@ -1,0 +1,296 @@
+package api
+
+import (
+	"strconv"
+	"time"
+
+	"photovault/consent"
+	"photovault/vault"
+	"photovault/vault/id"
+)
+
+func (c *call) health() error { return c.reply(200, map[string]string{"status": "ok"}) }
+
+func (c *call) ready() error {
+	if err := c.service().Ready(c.ctx); err != nil {
+		return err
+	}
+	return c.reply(200, map[string]string{"status": "ready"})
+}
+
+func (c *call) openapi() error {
+	c.Set("Content-Type", "application/yaml")
+	return c.Send(openAPI)
+}
+
+func (c *call) uploadKeys() error {
+	keys, err := c.service().UploadKeys(c.ctx, c.who)
+	if err != nil {
+		return err
+	}
+	return c.reply(200, keys)
+}
+
+func (c *call) rotateUploadKeys() error {
+	if err := c.service().RotateUploadKeys(c.ctx, c.who); err != nil {
+		return err
+	}
+	return c.uploadKeys()
+}
+
+func (c *call) addAccount() error {
+	var in NewAccount
+	if err := c.decode(&in); err != nil {
+		return err
+	}
+	a, credential, bearer, err := c.service().AddAccount(c.ctx, c.who, in.Name, in.Role, time.Duration(in.ExpiresInDays)*24*time.Hour)
+	if err != nil {
+		return err
+	}
+	return c.reply(201, AccountCreated{Account: account(a), Token: string(bearer), ExpiresAt: credential.ExpiresAt})
+}
+
+func (c *call) listAccounts() error {
+	list, err := c.service().ListAccounts(c.ctx, c.who)
+	if err != nil {
+		return err
+	}
+	return c.reply(200, AccountList{each(list, account)})
+}
+
+func (c *call) revokeAccount() error {
+	a, err := pathID[id.Account](c, "account")
+	if err != nil {
+		return err
+	}
+	if err := c.service().RevokeAccount(c.ctx, c.who, a); err != nil {
+		return err
+	}
+	return c.SendStatus(204)
+}
+
+func (c *call) createPatient() error {
+	var in NewPatient
+	if err := c.decode(&in); err != nil {
+		return err
+	}
+	p, err := c.service().CreatePatient(c.ctx, c.who, in.RecordNumber, in.Name)
+	if err != nil {
+		return err
+	}
+	return c.reply(201, patient(p))
+}
+
+// findPatient is a POST: a record number must not stand in a URL.
+func (c *call) findPatient() error {
+	var in PatientQuery
+	if err := c.decode(&in); err != nil {
+		return err
+	}
+	p, err := c.service().FindPatient(c.ctx, c.who, in.RecordNumber)
+	if err != nil {
+		return err
+	}
+	return c.reply(200, patient(p))
+}
+
+func (c *call) showPatient() error {
+	pid, err := pathID[id.Patient](c, "patient")
+	if err != nil {
+		return err
+	}
+	p, err := c.service().Patient(c.ctx, c.who, pid)
+	if err != nil {
+		return err
+	}
+	return c.reply(200, patient(p))
+}
+
+func (c *call) recordClinical() error {
+	var in NewClinical
+	if err := c.decode(&in); err != nil {
+		return err
+	}
+	r, err := c.service().RecordClinical(c.ctx, c.who, in.record())
+	if err != nil {
+		return err
+	}
+	return c.reply(201, clinical(r, "active"))
+}
+
+func (c *call) recordAuthorization() error {
+	var in NewAuthorization
+	if err := c.decode(&in); err != nil {
+		return err
+	}
+	r, err := c.service().RecordAuthorization(c.ctx, c.who, in.record())
+	if err != nil {
+		return err
+	}
+	return c.reply(201, authorization(r, "active"))
+}
+
+func (c *call) revoke() error { return c.end(consent.Revoked) }
+func (c *call) expire() error { return c.end(consent.Expired) }
+
+func (c *call) end(kind consent.EventKind) error {
+	subject, err := pathID[id.Consent](c, "consent")
+	if err != nil {
+		return err
+	}
+	var in Revocation
+	if c.Request().Header.ContentLength() != 0 {
+		if err := c.decode(&in); err != nil {
+			return err
+		}
+	}
+	e, err := c.service().Revoke(c.ctx, c.who, string(subject), kind, in.ReceivedAt)
+	if err != nil {
+		return err
+	}
+	return c.reply(200, event(e))
+}
+
+func (c *call) listConsents() error {
+	pid, err := queryID[id.Patient](c, "patient")
+	if err != nil {
+		return err
+	}
+	r, err := c.service().Record(c.ctx, c.who, pid)
+	if err != nil {
+		return err
+	}
+	return c.reply(200, record(r, c.service().Now()))
+}
+
+func (c *call) declarePhoto() error {
+	var in NewPhoto
+	if err := c.decode(&in); err != nil {
+		return err
+	}
+	d, err := in.declaration()
+	if err != nil {
+		return err
+	}
+	p, grant, err := c.service().Declare(c.ctx, c.who, d)
+	if err != nil {
+		return err
+	}
+	return c.reply(201, PhotoDeclared{Photo: photo(p), Grant: string(grant), UploadURL: "/v1/uploads"})
+}
+
+// listPhotos lists a patient's photos, or what marketing may use now.
+func (c *call) listPhotos() error {
+	if c.Query("purpose") == string(consent.ForMarketing) {
+		list, err := c.service().Usable(c.ctx, c.who)
+		if err != nil {
+			return err
+		}
+		return c.reply(200, UsableList{each(list, usable)})
+	}
+	pid, err := queryID[id.Patient](c, "patient")
+	if err != nil {
+		return err
+	}
+	list, err := c.service().PhotosOf(c.ctx, c.who, pid)
+	if err != nil {
+		return err
+	}
+	return c.reply(200, PhotoList{each(list, photo)})
+}
+
+func (c *call) showPhoto() error {
+	pid, err := pathID[id.Photo](c, "photo")
+	if err != nil {
+		return err
+	}
+	p, err := c.service().Photo(c.ctx, c.who, pid)
+	if err != nil {
+		return err
+	}
+	return c.reply(200, photo(p))
+}
+
+func (c *call) receipt() error {
+	pid, err := pathID[id.Photo](c, "photo")
+	if err != nil {
+		return err
+	}
+	r, err := c.service().Receipt(c.ctx, c.who, pid)
+	if err != nil {
+		return err
+	}
+	return c.reply(200, r)
+}
+
+func (c *call) deletePhoto() error {
+	pid, err := pathID[id.Photo](c, "photo")
+	if err != nil {
+		return err
+	}
+	d, err := c.service().Delete(c.ctx, c.who, pid)
+	if err != nil {
+		return err
+	}
+	return c.reply(200, d)
+}
+
+func (c *call) issueToken() error {
+	pid, err := pathID[id.Photo](c, "photo")
+	if err != nil {
+		return err
+	}
+	var in NewToken
+	if err := c.decode(&in); err != nil {
+		return err
+	}
+	t, bearer, err := c.service().IssueToken(c.ctx, c.who, vault.TokenRequest{Photo: pid, Rendition: in.Rendition,
+		Purpose: in.Purpose, Recipient: in.Recipient, Channel: in.Channel, Form: in.Form, Uses: in.Uses,
+		Life: time.Duration(in.TTLSeconds) * time.Second})
+	if err != nil {
+		return err
+	}
+	return c.reply(201, token(t, bearer))
+}
+
+func (c *call) audit() error {
+	after, err1 := strconv.ParseInt(c.Query("after", "0"), 10, 64)
+	limit, err2 := strconv.Atoi(c.Query("limit", "100"))
+	if err1 != nil || err2 != nil || after < 0 || limit < 1 || limit > 1000 {
+		return &vault.InvalidError{Code: "field_invalid", Defects: []consent.Defect{{Field: "limit", Sentence: "after is a number from 0 on, limit one from 1 to 1000."}}}
+	}
+	list, err := c.service().Trail(c.ctx, c.who, after, limit)
+	if err != nil {
+		return err
+	}
+	return c.reply(200, Trail{list})
+}
+
+func (c *call) auditPatient() error {
+	pid, err := pathID[id.Patient](c, "patient")
+	if err != nil {
+		return err
+	}
+	list, err := c.service().PatientTrail(c.ctx, c.who, pid)
+	if err != nil {
+		return err
+	}
+	return c.reply(200, Trail{list})
+}
+
+// queryID reads an id from the query.
+func queryID[T ~string](c *call, name string) (T, error) {
+	v, err := id.Parse[T](c.Query(name))
+	if err != nil {
+		return "", &vault.InvalidError{Code: "field_invalid", Defects: []consent.Defect{{Field: name, Sentence: "Give the id, a UUID, as ?" + name + "=…"}}}
+	}
+	return v, nil
+}
+
+func each[A, B any](list []A, f func(A) B) []B {
+	out := make([]B, len(list))
+	for i, v := range list {
+		out[i] = f(v)
+	}
+	return out
+}

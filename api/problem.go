@@ -1,0 +1,157 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"os"
+	"strconv"
+
+	"github.com/gofiber/fiber/v2"
+
+	"photovault/api/identity"
+	"photovault/consent"
+	"photovault/vault"
+)
+
+var errBadRequest = errors.New("api: malformed request")
+
+// badJSON says where a JSON body went wrong. The decoder's text can quote
+// the body, which may name a person, so it is not passed on.
+type badJSON struct{ err error }
+
+func (e *badJSON) Error() string { return "api: malformed JSON" }
+func (e *badJSON) Unwrap() error { return errBadRequest }
+
+func (e *badJSON) detail() string {
+	var typ *json.UnmarshalTypeError
+	var syntax *json.SyntaxError
+	switch {
+	case errors.As(e.err, &typ) && typ.Field != "":
+		return "The field " + typ.Field + " has the wrong type."
+	case errors.As(e.err, &syntax):
+		return "The body is not JSON; see byte " + strconv.FormatInt(syntax.Offset, 10) + "."
+	default:
+		return "The body is not what this route takes; see the OpenAPI description at /v1/openapi.yaml."
+	}
+}
+
+// Problem is the body of every error answer (RFC 9457). Code is stable.
+type Problem struct {
+	Type     string            `json:"type"`
+	Title    string            `json:"title"`
+	Status   int               `json:"status"`
+	Code     string            `json:"code"`
+	Detail   string            `json:"detail,omitempty"`
+	Refusals []consent.Refusal `json:"refusals,omitempty"` // why it is not allowed
+	Defects  []consent.Defect  `json:"defects,omitempty"`  // what is missing or wrong in the request
+}
+
+// outward is the table of what an error looks like from outside. The first
+// row that matches counts; what matches none is an internal error.
+var outward = []struct {
+	is     error
+	status int
+	code   string
+	title  string
+	detail string
+}{
+	{identity.ErrUnauthenticated, 401, "unauthenticated", "Not authenticated", "Send a valid token as Authorization: Bearer."},
+	{identity.ErrSlowDown, 429, "slow_down", "Too many failed attempts", "Wait a minute and try again with a valid token."},
+	{errBadRequest, 400, "malformed_request", "Malformed request", ""},
+	{vault.ErrShortBody, 400, "body_incomplete", "Body incomplete", "The body ended before its declared length; what arrived is kept."},
+	{errMethod, 405, "method_not_allowed", "Method not allowed", ""},
+	{errTusVersion, 412, "tus_version_unsupported", "tus version not supported", "Send Tus-Resumable: 1.0.0."},
+	{errMediaType, 415, "media_type_unsupported", "Media type not supported", "Send Content-Type: application/offset+octet-stream."},
+	{vault.ErrUnavailable, 503, "unavailable", "Temporarily unavailable", "Try again shortly; nothing acknowledged is lost."},
+	{vault.ErrDenied, 403, "denied", "Not allowed", ""},
+	{vault.ErrInvalid, 422, "invalid", "Invalid request", ""},
+	{vault.ErrConflict, 409, "conflict", "Conflict", ""},
+	{vault.ErrNotFound, 404, "not_found", "Not found", "There is no such thing, or it is not yours to see."},
+	{vault.ErrOffset, 409, "offset_mismatch", "Upload offset mismatch", "Ask for the current offset with HEAD and go on from there."},
+	{vault.ErrLocked, 423, "upload_locked", "Upload in use", "Another request is writing to this upload; try again."},
+	{vault.ErrGone, 410, "upload_gone", "Upload gone", "The upload has expired; begin a new one."},
+	{vault.ErrTooLarge, 413, "too_large", "Too large", "The body is larger than declared or allowed."},
+	{vault.ErrRange, 416, "range_not_satisfiable", "Range not satisfiable", "The range lies outside the photo."},
+	{vault.ErrBroken, 500, "integrity_failure", "Integrity failure", "What is stored failed authentication and was not released. Tell your administrator."},
+}
+
+// problem returns what the error looks like from outside.
+func problem(err error) *Problem {
+	p := &Problem{Status: 500, Code: "internal", Title: "Internal error", Detail: "Try again; if it persists, tell your administrator."}
+	for _, row := range outward {
+		if errors.Is(err, row.is) {
+			p = &Problem{Status: row.status, Code: row.code, Title: row.title, Detail: row.detail}
+			break
+		}
+	}
+	var (
+		denied   *vault.DeniedError
+		invalid  *vault.InvalidError
+		conflict *vault.ConflictError
+		bad      *badJSON
+	)
+	switch {
+	case p.Status == 503: // a refusal that could not be logged is no answer
+	case errors.As(err, &denied):
+		p.Code, p.Refusals, p.Detail = denied.Refusals[0].Code, denied.Refusals, denied.Refusals[0].Sentence
+	case errors.As(err, &invalid):
+		p.Code, p.Defects = invalid.Code, invalid.Defects
+		p.Detail = invalid.Defects[0].Field + ": " + invalid.Defects[0].Sentence
+	case errors.As(err, &conflict):
+		p.Code, p.Detail = conflict.Code, conflict.Sentence
+	case errors.As(err, &bad):
+		p.Detail = bad.detail()
+	}
+	p.Type = "urn:photovault:problem:" + p.Code
+	return p
+}
+
+// fail is the one way an error leaves.
+func (s *Server) fail(c *fiber.Ctx, err error) error {
+	var fe *fiber.Error
+	if errors.As(err, &fe) { // Fiber's own: no such method, malformed request
+		switch fe.Code {
+		case fiber.StatusMethodNotAllowed:
+			err = errMethod
+		case fiber.StatusNotFound:
+			err = vault.ErrNotFound
+		case fiber.StatusRequestEntityTooLarge:
+			err = vault.ErrTooLarge
+		case fiber.StatusInternalServerError:
+		default:
+			err = errBadRequest
+		}
+	}
+	switch {
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded),
+		errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, context.Canceled):
+		err = errors.Join(vault.ErrUnavailable, err)
+		c.Context().SetConnectionClose()
+	}
+	p := problem(err)
+	if p.Status >= 500 {
+		s.Logger.Error("request failed", "code", p.Code, "error", err)
+	}
+	switch p.Status {
+	case 401:
+		c.Set(fiber.HeaderWWWAuthenticate, `Bearer realm="photovault"`)
+	case 429:
+		c.Set(fiber.HeaderRetryAfter, "60")
+	case 503:
+		c.Set(fiber.HeaderRetryAfter, "5")
+	case 416:
+		var r *vault.RangeError
+		if errors.As(err, &r) {
+			c.Set(fiber.HeaderContentRange, "bytes */"+strconv.FormatInt(r.Size, 10))
+		}
+	}
+	body, err := json.Marshal(p)
+	if err != nil {
+		return err
+	}
+	c.Response().ResetBody()
+	c.Set(fiber.HeaderContentType, "application/problem+json")
+	return c.Status(p.Status).Send(body)
+}

@@ -1,0 +1,281 @@
+package api
+
+import (
+	"time"
+
+	"photovault/consent"
+	"photovault/vault"
+	"photovault/vault/id"
+)
+
+// The types below are the JSON of the surface, shared with api/client.
+// openapi.yaml describes each; times are RFC 3339, UTC.
+
+type NewAccount struct {
+	Name          string       `json:"name"`
+	Role          consent.Role `json:"role"`
+	ExpiresInDays int          `json:"expires_in_days,omitempty"`
+}
+
+type Account struct {
+	ID        id.Account   `json:"id"`
+	Name      string       `json:"name"`
+	Role      consent.Role `json:"role"`
+	CreatedAt time.Time    `json:"created_at"`
+	RevokedAt *time.Time   `json:"revoked_at,omitempty"`
+}
+
+type AccountCreated struct {
+	Account   Account   `json:"account"`
+	Token     string    `json:"token"` // shown this once
+	ExpiresAt time.Time `json:"expires_at"`
+}
+
+type AccountList struct {
+	Accounts []Account `json:"accounts"`
+}
+
+func account(a *vault.Account) Account {
+	return Account{a.ID, a.Name, a.Role, a.CreatedAt, optional(a.RevokedAt)}
+}
+
+type NewPatient struct {
+	RecordNumber string `json:"record_number"`
+	Name         string `json:"name,omitempty"`
+}
+
+type PatientQuery struct {
+	RecordNumber string `json:"record_number"`
+}
+
+type Patient struct {
+	ID           id.Patient `json:"id"`
+	RecordNumber string     `json:"record_number"`
+	Name         string     `json:"name,omitempty"`
+	CreatedAt    time.Time  `json:"created_at"`
+}
+
+func patient(p *vault.Patient) Patient { return Patient{p.ID, p.RecordNumber, p.Name, p.CreatedAt} }
+
+type NewClinical struct {
+	Patient  id.Patient     `json:"patient"`
+	Signer   consent.Signer `json:"signer"`
+	SignedAt time.Time      `json:"signed_at"`
+}
+
+func (n *NewClinical) record() consent.Clinical {
+	return consent.Clinical{Patient: n.Patient, Signer: n.Signer, SignedAt: n.SignedAt.UTC()}
+}
+
+type Clinical struct {
+	ID         id.Consent     `json:"id"`
+	Patient    id.Patient     `json:"patient"`
+	Signer     consent.Signer `json:"signer"`
+	SignedAt   time.Time      `json:"signed_at"`
+	RecordedAt time.Time      `json:"recorded_at"`
+	Status     string         `json:"status"`
+}
+
+func clinical(r *consent.Clinical, status string) Clinical {
+	return Clinical{r.ID, r.Patient, r.Signer, r.SignedAt, r.RecordedAt, status}
+}
+
+type NewAuthorization struct {
+	Patient     id.Patient         `json:"patient"`
+	Description string             `json:"description"`
+	Scope       consent.Scope      `json:"scope"`
+	Discloser   string             `json:"discloser"`
+	Recipients  []string           `json:"recipients"`
+	Purposes    []string           `json:"purposes"`
+	Channels    []string           `json:"channels"`
+	ExpiresAt   *time.Time         `json:"expires_at,omitempty"`
+	ExpiryEvent string             `json:"expiry_event,omitempty"`
+	Signer      consent.Signer     `json:"signer"`
+	SignedAt    *time.Time         `json:"signed_at,omitempty"`
+	Statements  consent.Statements `json:"statements"`
+	CopyGivenAt *time.Time         `json:"copy_given_at,omitempty"`
+}
+
+func (n *NewAuthorization) record() consent.Authorization {
+	return consent.Authorization{Patient: n.Patient, Description: n.Description, Scope: n.Scope, Discloser: n.Discloser,
+		Recipients: n.Recipients, Purposes: n.Purposes, Channels: n.Channels, ExpiresAt: instant(n.ExpiresAt),
+		ExpiryEvent: n.ExpiryEvent, Signer: n.Signer, SignedAt: instant(n.SignedAt), Statements: n.Statements,
+		CopyGivenAt: instant(n.CopyGivenAt)}
+}
+
+type Authorization struct {
+	ID id.Authorization `json:"id"`
+	NewAuthorization
+	RecordedAt time.Time `json:"recorded_at"`
+	Status     string    `json:"status"`
+}
+
+func authorization(r *consent.Authorization, status string) Authorization {
+	return Authorization{ID: r.ID, RecordedAt: r.RecordedAt, Status: status, NewAuthorization: NewAuthorization{
+		Patient: r.Patient, Description: r.Description, Scope: r.Scope, Discloser: r.Discloser, Recipients: r.Recipients,
+		Purposes: r.Purposes, Channels: r.Channels, ExpiresAt: optional(r.ExpiresAt), ExpiryEvent: r.ExpiryEvent,
+		Signer: r.Signer, SignedAt: optional(r.SignedAt), Statements: r.Statements, CopyGivenAt: optional(r.CopyGivenAt)}}
+}
+
+type Revocation struct {
+	ReceivedAt time.Time `json:"received_at,omitzero"`
+}
+
+type Event struct {
+	ID         id.Event          `json:"id"`
+	Kind       consent.EventKind `json:"kind"`
+	Subject    string            `json:"subject"`
+	ReceivedAt time.Time         `json:"received_at"`
+	EnteredAt  time.Time         `json:"entered_at"`
+}
+
+func event(e *consent.Event) Event { return Event{e.ID, e.Kind, e.Subject, e.ReceivedAt, e.EnteredAt} }
+
+type ConsentList struct {
+	Patient        id.Patient      `json:"patient"`
+	Clinical       []Clinical      `json:"clinical"`
+	Authorizations []Authorization `json:"authorizations"`
+	Events         []Event         `json:"events"`
+}
+
+func record(r *consent.Record, now time.Time) ConsentList {
+	out := ConsentList{Patient: r.Patient, Clinical: []Clinical{}, Authorizations: []Authorization{}, Events: []Event{}}
+	for i := range r.Clinicals {
+		out.Clinical = append(out.Clinical, clinical(&r.Clinicals[i], r.Status(string(r.Clinicals[i].ID), now)))
+	}
+	for i := range r.Authorizations {
+		out.Authorizations = append(out.Authorizations, authorization(&r.Authorizations[i], r.Status(string(r.Authorizations[i].ID), now)))
+	}
+	for i := range r.Events {
+		out.Events = append(out.Events, event(&r.Events[i]))
+	}
+	return out
+}
+
+type NewPhoto struct {
+	Patient  string `json:"patient"`
+	Device   string `json:"device"`
+	Capture  string `json:"capture"`
+	Kind     string `json:"kind,omitempty"`
+	View     string `json:"view,omitempty"`
+	BodySite string `json:"body_site,omitempty"`
+}
+
+func (n *NewPhoto) declaration() (vault.Declaration, error) {
+	d := vault.Declaration{Kind: n.Kind, View: n.View, BodySite: n.BodySite}
+	var err error
+	if d.Patient, err = id.Parse[id.Patient](n.Patient); err != nil {
+		return d, vault.ErrNotFound
+	}
+	if d.Device, err = id.Parse[id.Device](n.Device); err != nil {
+		return d, notUUID("device")
+	}
+	if d.Capture, err = id.Parse[id.Capture](n.Capture); err != nil {
+		return d, notUUID("capture")
+	}
+	return d, nil
+}
+
+func notUUID(field string) error {
+	return &vault.InvalidError{Code: "field_invalid", Defects: []consent.Defect{{Field: field, Sentence: "Give a UUID (version 4, lower case), made on the tablet."}}}
+}
+
+type PhotoDeclared struct {
+	Photo     Photo  `json:"photo"`
+	Grant     string `json:"grant"`      // Authorization: Bearer for the upload; can only add this photo
+	UploadURL string `json:"upload_url"` // where tus creates the upload
+}
+
+type Rendition struct {
+	Name        string `json:"name"`
+	ContentType string `json:"content_type"`
+	Width       int    `json:"width"`
+	Height      int    `json:"height"`
+	Size        int64  `json:"size"`
+	SHA256      string `json:"sha256"`
+}
+
+type Photo struct {
+	ID           id.Photo         `json:"id"`
+	Patient      id.Patient       `json:"patient"`
+	State        vault.PhotoState `json:"state"`
+	RejectedCode string           `json:"rejected_code,omitempty"`
+	Kind         string           `json:"kind,omitempty"`
+	View         string           `json:"view,omitempty"`
+	BodySite     string           `json:"body_site,omitempty"`
+	DeclaredAt   time.Time        `json:"declared_at"`
+	ReadyAt      *time.Time       `json:"ready_at,omitempty"`
+	Renditions   []Rendition      `json:"renditions"`
+}
+
+func photo(p *vault.Photo) Photo {
+	return Photo{p.ID, p.Patient, p.State, p.RejectedCode, p.Kind, p.View, p.BodySite, p.DeclaredAt, optional(p.ReadyAt),
+		each(p.Renditions, func(r vault.Rendition) Rendition {
+			return Rendition{r.Name, r.ContentType, r.Width, r.Height, r.Size, r.SHA256}
+		})}
+}
+
+type PhotoList struct {
+	Photos []Photo `json:"photos"`
+}
+
+type UsablePhoto struct {
+	Photo  id.Photo         `json:"photo"`
+	Kind   string           `json:"kind,omitempty"`
+	View   string           `json:"view,omitempty"`
+	Usable []consent.Usable `json:"usable"`
+}
+
+type UsableList struct {
+	Photos []UsablePhoto `json:"photos"`
+}
+
+func usable(u vault.UsablePhoto) UsablePhoto { return UsablePhoto{u.Photo, u.Kind, u.View, u.Usable} }
+
+type NewToken struct {
+	Purpose    consent.Purpose `json:"purpose"`
+	Rendition  string          `json:"rendition,omitempty"`
+	Recipient  string          `json:"recipient,omitempty"`
+	Channel    string          `json:"channel,omitempty"`
+	Form       consent.Form    `json:"form,omitempty"`
+	Uses       int             `json:"uses,omitempty"`
+	TTLSeconds int             `json:"ttl_seconds,omitempty"`
+}
+
+type Token struct {
+	ID        id.Token        `json:"id"`
+	Token     string          `json:"token"` // shown this once
+	URL       string          `json:"url"`   // where to fetch it
+	Form      consent.Form    `json:"form"`
+	Photo     id.Photo        `json:"photo"`
+	Rendition string          `json:"rendition"`
+	Purpose   consent.Purpose `json:"purpose"`
+	Uses      int             `json:"uses"`
+	ExpiresAt time.Time       `json:"expires_at"`
+}
+
+func token(t *consent.Token, b consent.Bearer) Token {
+	url := "/v1/content"
+	if t.Form == consent.InPath {
+		url += "/" + string(b)
+	}
+	return Token{t.ID, string(b), url, t.Form, t.Photo, t.Rendition, t.Purpose, t.Uses, t.ExpiresAt}
+}
+
+type Trail struct {
+	Entries []vault.Logged `json:"entries"`
+}
+
+func optional(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	return &t
+}
+
+func instant(t *time.Time) time.Time {
+	if t == nil {
+		return time.Time{}
+	}
+	return t.UTC()
+}

@@ -1,0 +1,167 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"photovault/api"
+	"photovault/consent"
+	"photovault/vault/id"
+)
+
+type consentCommand struct {
+	Clinical  consentClinical  `cmd:"" help:"Record a signed clinical consent: photos may be taken for care."`
+	Authorize consentAuthorize `cmd:"" help:"Record a signed marketing authorization (45 CFR 164.508)."`
+	List      consentList      `cmd:"" help:"List a patient's consents and authorizations."`
+	Revoke    consentRevoke    `cmd:"" help:"Revoke a consent or authorization, from this moment on."`
+}
+
+type consentClinical struct {
+	Patient   string `required:"" help:"Patient's id." placeholder:"ID"`
+	Signer    string `required:"" help:"Who signed." placeholder:"NAME"`
+	Authority string `help:"If a representative signed: the authority to act for the patient."`
+	Signed    string `help:"When it was signed (default: now)." placeholder:"DATE"`
+}
+
+func (c *consentClinical) Run(r *run) error {
+	in := api.NewClinical{Patient: id.Patient(c.Patient), SignedAt: time.Now().UTC(),
+		Signer: consent.Signer{Name: c.Signer, IsRepresentative: c.Authority != "", Authority: c.Authority}}
+	if c.Signed != "" {
+		t, err := parseDay(c.Signed)
+		if err != nil {
+			return err
+		}
+		in.SignedAt = t
+	}
+	cl, _, err := r.connect()
+	if err != nil {
+		return err
+	}
+	var out api.Clinical
+	if err := cl.Post(r.ctx, "/v1/consents", in, &out); err != nil {
+		return err
+	}
+	return r.say(out, "%s", out.ID)
+}
+
+type consentAuthorize struct {
+	File    string `arg:"" optional:"" help:"JSON file with the authorization, or - for standard input." placeholder:"FILE"`
+	Example bool   `help:"Print an example to fill in."`
+}
+
+// Help is shown by photovault consent authorize --help.
+func (consentAuthorize) Help() string {
+	return `Example:
+  photovault consent authorize --example > authorization.json
+  photovault consent authorize authorization.json
+
+Whatever 164.508(c) asks for and is missing is named with its paragraph.`
+}
+
+func (c *consentAuthorize) Run(r *run) error {
+	if c.Example {
+		return r.printJSON(exampleAuthorization(time.Now().UTC().Truncate(time.Second)))
+	}
+	if c.File == "" {
+		return misuse("give a file; --example prints one to fill in")
+	}
+	in := r.in
+	if c.File != "-" {
+		f, err := os.Open(c.File)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		in = f
+	}
+	raw, err := io.ReadAll(io.LimitReader(in, 64<<10))
+	if err != nil {
+		return err
+	}
+	if !json.Valid(raw) {
+		return errors.New("the authorization is not JSON; see: photovault consent authorize --example")
+	}
+	cl, _, err := r.connect()
+	if err != nil {
+		return err
+	}
+	var out api.Authorization
+	if err := cl.Post(r.ctx, "/v1/authorizations", json.RawMessage(raw), &out); err != nil {
+		return err
+	}
+	return r.say(out, "%s", out.ID)
+}
+
+func exampleAuthorization(now time.Time) api.NewAuthorization {
+	expires := now.AddDate(1, 0, 0)
+	return api.NewAuthorization{
+		Patient: "00000000-0000-4000-8000-000000000000", Description: "Before and after photos of my nose, taken in 2026",
+		Scope: consent.Scope{AllPhotos: true}, Discloser: "Example Aesthetics", Recipients: []string{"Clinic website"},
+		Purposes: []string{"Show results of treatment to prospective patients"}, Channels: []string{"website"}, ExpiresAt: &expires,
+		Signer: consent.Signer{Name: "Name as signed"}, SignedAt: &now,
+		Statements:  consent.Statements{RightToRevoke: true, Conditioning: true, Redisclosure: true},
+		CopyGivenAt: &now,
+	}
+}
+
+type consentList struct {
+	Patient string `required:"" help:"Patient's id." placeholder:"ID"`
+}
+
+func (c *consentList) Run(r *run) error {
+	if !id.Valid(c.Patient) {
+		return misuse("--patient must be a patient's id, a UUID")
+	}
+	cl, _, err := r.connect()
+	if err != nil {
+		return err
+	}
+	var out api.ConsentList
+	if err := cl.Get(r.ctx, "/v1/consents?patient="+c.Patient, &out); err != nil {
+		return err
+	}
+	var rows [][]string
+	for _, v := range out.Clinical {
+		rows = append(rows, []string{string(v.ID), "clinical", v.Status, day(v.SignedAt), "-", ""})
+	}
+	for _, v := range out.Authorizations {
+		until := dayOf(v.ExpiresAt)
+		if v.ExpiryEvent != "" {
+			until = "event: " + v.ExpiryEvent
+		}
+		rows = append(rows, []string{string(v.ID), "authorization", v.Status, dayOf(v.SignedAt), until, fmt.Sprintf("%q via %s", v.Recipients, v.Channels)})
+	}
+	return r.table(out, "ID\tKIND\tSTATUS\tSIGNED\tUNTIL\tFOR", rows)
+}
+
+type consentRevoke struct {
+	ID       string `arg:"" help:"Id of the consent or authorization."`
+	Received string `help:"When the practice was told, in writing (default: now)." placeholder:"DATE"`
+}
+
+func (c *consentRevoke) Run(r *run) error {
+	if !id.Valid(c.ID) {
+		return misuse("ID must be a consent's or authorization's id, a UUID; see: photovault consent list")
+	}
+	var in api.Revocation
+	if c.Received != "" {
+		t, err := parseDay(c.Received)
+		if err != nil {
+			return err
+		}
+		in.ReceivedAt = t
+	}
+	cl, _, err := r.connect()
+	if err != nil {
+		return err
+	}
+	var out api.Event
+	if err := cl.Post(r.ctx, "/v1/consents/"+c.ID+"/revoke", in, &out); err != nil {
+		return err
+	}
+	return r.say(out, "%s revoked; no release begins from here on", c.ID)
+}

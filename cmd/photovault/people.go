@@ -1,0 +1,150 @@
+package main
+
+import (
+	"fmt"
+
+	"photovault/api"
+	"photovault/consent"
+	"photovault/vault/envelope"
+	"photovault/vault/id"
+)
+
+type patientCommand struct {
+	Add  patientAdd  `cmd:"" help:"Add a patient under the practice's record number."`
+	Find patientFind `cmd:"" help:"Find a patient by record number."`
+}
+
+type patientAdd struct {
+	RecordNumber string `arg:"" help:"The practice's record number."`
+	Name         string `help:"Name; kept sealed."`
+}
+
+func (c *patientAdd) Run(r *run) error {
+	return r.onPatient("/v1/patients", api.NewPatient{RecordNumber: c.RecordNumber, Name: c.Name})
+}
+
+type patientFind struct {
+	RecordNumber string `arg:"" help:"The practice's record number."`
+}
+
+func (c *patientFind) Run(r *run) error {
+	return r.onPatient("/v1/patients/find", api.PatientQuery{RecordNumber: c.RecordNumber})
+}
+
+func (r *run) onPatient(path string, in any) error {
+	cl, _, err := r.connect()
+	if err != nil {
+		return err
+	}
+	var p api.Patient
+	if err := cl.Post(r.ctx, path, in, &p); err != nil {
+		return err
+	}
+	return r.say(p, "%s", p.ID)
+}
+
+type userCommand struct {
+	Add    userAdd    `cmd:"" help:"Add an account and print its personal token, this once."`
+	List   userList   `cmd:"" help:"List accounts."`
+	Revoke userRevoke `cmd:"" help:"End an account; its tokens stop working at once."`
+}
+
+type userAdd struct {
+	Name string `arg:"" help:"The person or system; accounts are not shared."`
+	Role string `required:"" help:"provider, front-desk, marketing, admin, privacy or emr."`
+	Days int    `help:"Life of the token in days (default 90, at most 366)."`
+}
+
+// Help is shown by photovault user add --help.
+func (userAdd) Help() string {
+	return `Example:
+  photovault user add "Dr. Ana Vidal" --role provider > ana.token`
+}
+
+func (c *userAdd) Run(r *run) error {
+	cl, _, err := r.connect()
+	if err != nil {
+		return err
+	}
+	var a api.AccountCreated
+	if err := cl.Post(r.ctx, "/v1/accounts", api.NewAccount{Name: c.Name, Role: consent.Role(c.Role), ExpiresInDays: c.Days}, &a); err != nil {
+		return err
+	}
+	if !r.JSON {
+		fmt.Fprintf(r.err, "account %s (%s); its token, until %s:\n", a.Account.ID, a.Account.Role, day(a.ExpiresAt))
+	}
+	return r.say(a, "%s", a.Token)
+}
+
+type userList struct{}
+
+func (userList) Run(r *run) error {
+	cl, _, err := r.connect()
+	if err != nil {
+		return err
+	}
+	var out api.AccountList
+	if err := cl.Get(r.ctx, "/v1/accounts", &out); err != nil {
+		return err
+	}
+	var rows [][]string
+	for _, a := range out.Accounts {
+		rows = append(rows, []string{string(a.ID), string(a.Role), a.Name, day(a.CreatedAt), dayOf(a.RevokedAt)})
+	}
+	return r.table(out, "ACCOUNT\tROLE\tNAME\tCREATED\tREVOKED", rows)
+}
+
+type userRevoke struct {
+	Account string `arg:"" help:"Account's id."`
+}
+
+func (c *userRevoke) Run(r *run) error {
+	if !id.Valid(c.Account) {
+		return misuse("ACCOUNT must be an account's id, a UUID; see: photovault user list")
+	}
+	cl, _, err := r.connect()
+	if err != nil {
+		return err
+	}
+	if err := cl.Delete(r.ctx, "/v1/accounts/"+c.Account, nil); err != nil {
+		return err
+	}
+	return r.say(map[string]string{"account": c.Account, "state": "revoked"}, "%s revoked", c.Account)
+}
+
+type keysCommand struct {
+	List   keysList   `cmd:"" help:"List the upload keys that tablets seal to."`
+	Rotate keysRotate `cmd:"" help:"Make new upload keys; what was sealed to the old ones still opens for 30 days."`
+}
+
+type keysList struct{}
+
+func (keysList) Run(r *run) error { return r.showKeys(false) }
+
+type keysRotate struct{}
+
+func (keysRotate) Run(r *run) error { return r.showKeys(true) }
+
+func (r *run) showKeys(rotate bool) error {
+	cl, conf, err := r.connect()
+	if err != nil {
+		return err
+	}
+	var list envelope.SignedKeys
+	if rotate {
+		err = cl.Post(r.ctx, "/v1/upload-keys/rotate", nil, &list)
+	} else {
+		err = cl.Get(r.ctx, "/v1/upload-keys", &list)
+	}
+	if err != nil {
+		return err
+	}
+	if err := list.Verify(conf.UploadSigningKey); err != nil {
+		return err
+	}
+	var rows [][]string
+	for _, k := range list.Keys {
+		rows = append(rows, []string{string(k.ID), k.Suite.String(), day(k.SealUntil)})
+	}
+	return r.table(list, "UPLOAD KEY\tSUITE\tSEAL UNTIL", rows)
+}

@@ -1,0 +1,140 @@
+package main
+
+import (
+	"context"
+	"crypto/fips140"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"photovault/api"
+	"photovault/api/identity"
+	"photovault/imaging"
+	"photovault/vault"
+)
+
+type serveCommand struct {
+	Listen          string   `help:"Address to listen on (default: as given to init). Port 0 picks a free one." placeholder:"HOST:PORT"`
+	AddressFile     string   `help:"Write the address that was listened on into this file." type:"path" placeholder:"FILE"`
+	FrameAncestor   []string `help:"Origin that may embed photos in a frame, for an EMR." placeholder:"https://HOST"`
+	SwapIsEncrypted bool     `help:"Declare that this machine's swap is encrypted."`
+	LogLevel        string   `help:"debug, info, warn or error." enum:"debug,info,warn,error" default:"info"`
+	Workers         int      `help:"Photos sanitised at once." default:"2"`
+
+	SweepAge time.Duration `hidden:"" help:"How long an object may stay planned before it is swept."`
+}
+
+// Help is shown by photovault serve --help.
+func (serveCommand) Help() string {
+	return `Example:
+  photovault serve --listen 0.0.0.0:8443
+
+Logs go to standard error as JSON, one line each: route patterns and ids, never
+a name, a path or a token. SIGTERM lets running requests finish.`
+}
+
+func (c *serveCommand) Run(r *run) (err error) {
+	h := home(r.Home)
+	conf, err := h.loadSettings()
+	if err != nil {
+		return err
+	}
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(c.LogLevel)); err != nil {
+		return misuse(err.Error())
+	}
+	log := slog.New(slog.NewJSONHandler(r.err, &slog.HandlerOptions{Level: level}))
+	var missing []string
+	harden(&missing)
+	if err := checkSwap(c.SwapIsEncrypted); err != nil {
+		return err
+	}
+	if len(missing) > 0 {
+		return fmt.Errorf("this process could not be fenced: %s", strings.Join(missing, "; "))
+	}
+	debug.SetMemoryLimit(256 << 20)
+
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	media, err := imaging.NewPool(imaging.Config{Command: []string{self, "media-worker"}, Workers: c.Workers, Logger: log})
+	if err != nil {
+		return fmt.Errorf("media worker: %w", err)
+	}
+	defer media.Close()
+	if missing := media.Fences().Missing(); len(missing) > 0 {
+		return fmt.Errorf("media workers cannot be fenced in on this machine, and photos are not parsed without: %s", strings.Join(missing, "; "))
+	}
+
+	s, err := openStores(r.ctx, h, conf.Practice, true)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.Close()) }()
+	service, err := vault.New(vault.Config{Practice: conf.Practice, Catalogs: s.catalog, Keys: s.keys, Blobs: s.blobs, Media: media,
+		Checkpoints: checkpointFile(h.checkpoint()), Logger: log, Software: "photovault " + version,
+		Ingests: c.Workers, SweepAge: c.SweepAge})
+	if err != nil {
+		return err
+	}
+	tlsConf, err := h.serverTLS(time.Now())
+	if err != nil {
+		return err
+	}
+	auth := identity.New(s.catalog, conf.Practice, nil, log)
+	server := api.New(api.Config{Service: service, Auth: auth, TLS: tlsConf, Logger: log, Version: version, FrameAncestors: c.FrameAncestor})
+
+	listen := c.Listen
+	if listen == "" {
+		listen = strings.TrimPrefix(conf.Server, "https://")
+	}
+	l, err := net.Listen("tcp", listen)
+	if err != nil {
+		return fmt.Errorf("listen on %s: %w", listen, err)
+	}
+	if c.AddressFile != "" {
+		if err := writeDurable(c.AddressFile, []byte(l.Addr().String()+"\n"), 0o644); err != nil {
+			return err
+		}
+	}
+	log.Info("serving", "address", l.Addr().String(), "fips140", fips140.Enabled())
+	log.Debug("media worker fences", "report", media.Fences().String())
+	if !r.JSON {
+		fmt.Fprintf(r.out, "photovault %s serves https://%s  (home %s, authority %s)\n", version, l.Addr(), h, filepath.Base(h.tls("ca.pem")))
+	}
+	return serve(r.ctx, service, auth, server, l)
+}
+
+// serve runs the background work and the server until ctx ends or either fails.
+// Requests finish before the background work does: it chains their entries.
+func serve(ctx context.Context, service *vault.Service, auth *identity.Authenticator, server *api.Server, l net.Listener) error {
+	front, stopFront := context.WithCancel(ctx)
+	defer stopFront()
+	back, stopBack := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopBack()
+	work := make(chan error, 1)
+	go func() { work <- service.Run(back); stopFront() }()
+	go func() {
+		t := time.NewTicker(time.Minute)
+		defer t.Stop()
+		for {
+			select {
+			case <-back.Done():
+				return
+			case <-t.C:
+				auth.Flush(back, false)
+			}
+		}
+	}()
+	err := server.Serve(front, l, 30*time.Second)
+	auth.Flush(context.WithoutCancel(ctx), true)
+	stopBack()
+	return errors.Join(err, <-work)
+}

@@ -1,0 +1,106 @@
+// Package layers holds the rule of which package may import which, and the
+// test that enforces it.
+package layers_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// may lists, for each package, the packages of this module that its code
+// (tests aside) may import. Data flows one way: a package that is not listed
+// under another must not be known to it.
+var may = map[string][]string{
+	"vault/canon":         {},
+	"vault/id":            {},
+	"vault/secret":        {},
+	"vault/seal":          {},
+	"vault/envelope":      {"vault/canon", "vault/id", "vault/seal", "vault/secret"},
+	"vault/audit":         {"vault/canon", "vault/id"},
+	"vault/keys":          {"vault/canon", "vault/id", "vault/secret"},
+	"vault/keys/localkek": {"vault/canon", "vault/keys", "vault/seal", "vault/secret"},
+	"vault/blobs":         {"vault/id"},
+	"vault/blobs/dir":     {"vault/blobs", "vault/id"},
+	"consent":             {"vault/audit", "vault/canon", "vault/id"},
+	"imaging":             {},
+	"imaging/codec":       {"imaging"},
+	"imaging/specimen":    {},
+	"vault": {"consent", "imaging", "vault/audit", "vault/blobs", "vault/canon", "vault/envelope", "vault/id", "vault/keys",
+		"vault/seal", "vault/secret"},
+	"vault/catalog":   {"consent", "vault", "vault/audit", "vault/canon", "vault/id", "vault/keys", "vault/seal", "vault/secret"},
+	"vault/vaulttest": {"consent", "imaging", "vault", "vault/audit", "vault/blobs", "vault/canon", "vault/id", "vault/keys", "vault/secret"},
+	"api":             {"api/identity", "consent", "vault", "vault/audit", "vault/envelope", "vault/id"},
+	"api/identity":    {"consent", "vault", "vault/audit", "vault/id"},
+	"api/client":      {"api", "vault", "vault/envelope", "vault/id"},
+	"cmd/photovault": {"api", "api/client", "api/identity", "consent", "imaging", "imaging/codec", "vault", "vault/audit", "vault/blobs/dir",
+		"vault/catalog", "vault/envelope", "vault/id", "vault/keys", "vault/keys/localkek", "vault/secret"},
+	"deploy/demo":   {"imaging/specimen"},
+	"deploy/layers": {},
+}
+
+// fenced modules and who may import them directly.
+var fenced = map[string][]string{
+	"github.com/gofiber/fiber":          {"api"},
+	"github.com/valyala/fasthttp":       {"api"},
+	"github.com/disintegration/imaging": {"imaging/codec"},
+	"github.com/rwcarlsen/goexif":       {"imaging/codec"},
+	"github.com/ncruces/go-sqlite3":     {"vault/catalog"},
+	"github.com/alecthomas/kong":        {"cmd/photovault"},
+}
+
+type listed struct {
+	ImportPath string
+	Imports    []string
+}
+
+func packages(t *testing.T) []listed {
+	t.Helper()
+	out, err := exec.CommandContext(t.Context(), "go", "list", "-json=ImportPath,Imports", "photovault/...").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []listed
+	for d := json.NewDecoder(bytes.NewReader(out)); ; {
+		var p listed
+		if err := d.Decode(&p); err == io.EOF {
+			return all
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, p)
+	}
+}
+
+func TestImportsFollowTheLayers(t *testing.T) {
+	for _, p := range packages(t) {
+		name := strings.TrimPrefix(p.ImportPath, "photovault/")
+		allowed, known := may[name]
+		if !known {
+			t.Errorf("%s has no place in the layers", name)
+			continue
+		}
+		for _, i := range p.Imports {
+			if own, ok := strings.CutPrefix(i, "photovault/"); ok && !slices.Contains(allowed, own) {
+				t.Errorf("%s must not import %s", name, own)
+			}
+		}
+	}
+}
+
+func TestLibrariesStayBehindTheirFences(t *testing.T) {
+	for _, p := range packages(t) {
+		name := strings.TrimPrefix(p.ImportPath, "photovault/")
+		for _, i := range p.Imports {
+			for module, who := range fenced {
+				if strings.HasPrefix(i, module) && !slices.Contains(who, name) {
+					t.Errorf("%s must not import %s", name, i)
+				}
+			}
+		}
+	}
+}

@@ -1,0 +1,59 @@
+package codec
+
+import (
+	"image"
+
+	"photovault/imaging/internal/wire"
+)
+
+// What the tests look at that no other package needs.
+
+var NoLimits = noLimits
+
+type EXIFFacts struct {
+	CaptureTime                  string
+	Orientation                  int
+	HadGPS, AdobeRGB, Unreadable bool
+}
+
+func ReadEXIF(p []byte) EXIFFacts {
+	f := readEXIF(p)
+	return EXIFFacts{f.captureTime, f.orientation, f.hadGPS, f.adobeRGB, f.unreadable}
+}
+
+func Scan(p []byte) (wire.Seen, error) { return scanJPEG(p, noLimits) }
+
+// Walk follows the codes of an image and reports how its data ends.
+func Walk(p []byte) error {
+	l, err := parseJPEG(p, noLimits)
+	if err != nil {
+		return err
+	}
+	return l.walk()
+}
+
+// Encode codes a picture as it lies.
+func Encode(m image.Image, quality int) []byte {
+	b, _ := encodeJPEG(picture{m, 1}, quality)
+	return b
+}
+
+// Converter returns the conversion from a profile to sRGB; same reports that nothing is to be done.
+func Converter(icc []byte) (convert func(r, g, b byte) (x, y, z byte), same bool, err error) {
+	rgb, _, err := parseICC(icc)
+	if err != nil {
+		return nil, false, err
+	}
+	c := newConversion(rgb)
+	return c.rgb, c.isIdentity(), nil
+}
+
+func Decode(p []byte) (image.Image, error) { return decodeJPEG(p) }
+
+func HashPixels(m image.Image) [32]byte { return hashPixels(picture{m, 1}) }
+
+func Shrink(m image.Image) *image.NRGBA { return shrink(m, 1, nil) }
+
+func Thumbnail(m *image.NRGBA) *image.NRGBA { return thumbnail(m) }
+
+func EncodeSmall(m *image.NRGBA, quality int) ([]byte, error) { return encodeSmall(m, false, quality) }

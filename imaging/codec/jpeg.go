@@ -1,0 +1,113 @@
+package codec
+
+import (
+	"bytes"
+	"fmt"
+	"image"
+	"image/jpeg"
+	"math"
+
+	"photovault/imaging/internal/wire"
+)
+
+// noLimits is for pictures that were made here.
+var noLimits = wire.Limits{MaxPixels: math.MaxInt64, MaxSide: math.MaxInt64, MemoryBytes: math.MaxInt64}
+
+// Strip rewrites a JPEG from its allow-list of segments. It decodes nothing and does not yet notice
+// data hidden behind the last block of a scan: sanitising walks the image as well.
+func Strip(in []byte, lim wire.Limits) ([]byte, error) {
+	l, err := parseJPEG(in, lim)
+	if err != nil {
+		return nil, err
+	}
+	return l.rebuild(), nil
+}
+
+// sanitiseJPEG turns an upload into its renditions.
+func sanitiseJPEG(in []byte, lim wire.Limits) (wire.Answer, error) {
+	l, err := parseJPEG(in, lim)
+	if err != nil {
+		return wire.Answer{}, err
+	}
+	facts := readEXIF(l.exif)
+	class, conv, err := sourceColours(l, facts)
+	if err != nil {
+		return wire.Answer{}, err
+	}
+	if err := l.walk(); err != nil {
+		return wire.Answer{}, err
+	}
+	original := l.rebuild()
+	img, err := decodeJPEG(original)
+	if err != nil {
+		return wire.Answer{}, err
+	}
+	f := wire.Findings{
+		Format: "jpeg", Width: l.width, Height: l.height,
+		CaptureTime: facts.captureTime, Orientation: facts.orientation,
+		HadGPS: facts.hadGPS || l.xmpGPS, EXIFUnreadable: facts.unreadable,
+		Removed: l.removed, SourceProfile: class,
+		OrientationBaked: facts.orientation > 1, ColourConverted: conv != nil,
+	}
+	f.CodedDataKept = !f.OrientationBaked && !f.ColourConverted
+	f.Pixels.Decoded = hashPixels(picture{img, 1})
+	f.Pixels.Encoded = f.Pixels.Decoded
+	var view rows = picture{img, facts.orientation}
+	if !f.CodedDataKept {
+		if conv != nil {
+			view = converted{view, conv}
+		}
+		original, f.Pixels.Encoded = encodeJPEG(view, bakedQuality)
+	}
+	w, h := view.size()
+	out := []wire.Rendition{{Name: "original", ContentType: "image/jpeg", Width: w, Height: h, Data: original}}
+	small := shrink(img, facts.orientation, conv)
+	for _, r := range []struct {
+		name    string
+		quality int
+	}{{"web", webQuality}, {"thumb", thumbQuality}} {
+		if r.name == "thumb" {
+			small = thumbnail(small)
+		}
+		data, err := encodeSmall(small, l.model == modelGray, r.quality)
+		if err != nil {
+			return wire.Answer{}, err
+		}
+		out = append(out, wire.Rendition{Name: r.name, ContentType: "image/jpeg",
+			Width: small.Rect.Dx(), Height: small.Rect.Dy(), Data: data})
+	}
+	return wire.Answer{Findings: f, Renditions: out}, nil
+}
+
+// scanJPEG checks a finished rendition as if it came from a stranger: it must be exactly what rebuild
+// writes for what it contains, every code in it must be sound, and it must decode.
+func scanJPEG(in []byte, lim wire.Limits) (wire.Seen, error) {
+	l, err := parseJPEG(in, lim)
+	if err != nil {
+		return wire.Seen{}, refuse(CodeUnsafe, "a rendition is not readable: %v", err)
+	}
+	if err := l.walk(); err != nil {
+		return wire.Seen{}, refuse(CodeUnsafe, "a rendition is not sound: %v", err)
+	}
+	if !bytes.Equal(l.rebuild(), in) {
+		return wire.Seen{}, refuse(CodeUnsafe, "a rendition holds more than its picture")
+	}
+	img, err := decodeJPEG(in)
+	if err != nil {
+		return wire.Seen{}, refuse(CodeUnsafe, "a rendition does not decode: %v", err)
+	}
+	return wire.Seen{ContentType: "image/jpeg", Width: l.width, Height: l.height, Pixels: hashPixels(picture{img, 1})}, nil
+}
+
+// decodeJPEG decodes data that parseJPEG and walk have accepted.
+func decodeJPEG(data []byte) (image.Image, error) {
+	img, err := jpeg.Decode(bytes.NewReader(data))
+	if err != nil {
+		return nil, refuse(CodeCoding, "%v", err)
+	}
+	switch img.(type) {
+	case *image.Gray, *image.YCbCr, *image.RGBA:
+		return img, nil
+	}
+	return nil, fmt.Errorf("codec: image/jpeg gave a %T", img)
+}

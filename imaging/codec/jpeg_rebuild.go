@@ -1,0 +1,105 @@
+package codec
+
+import "encoding/binary"
+
+// jfifSize is a canonical JFIF segment with its marker.
+const jfifSize = 18
+
+// canonicalJFIF is the only application segment written for YCbCr and grey images: version 1.01, no
+// density, no thumbnail (ISO/IEC 10918-5).
+var canonicalJFIF = [jfifSize]byte{0xFF, mAPP0, 0, 16, 'J', 'F', 'I', 'F', 0, 1, 1, 0, 0, 1, 0, 1, 0, 0}
+
+// canonicalAdobe is the only one written for RGB images, which decode wrongly without it.
+var canonicalAdobe = [16]byte{0xFF, mAPP14, 0, 14, 'A', 'd', 'o', 'b', 'e', 0, 100, 0, 0, 0, 0, 0}
+
+// rebuild writes the image that a layout describes and nothing else: every segment is composed here,
+// only tables that a scan reads are written, and entropy-coded data is copied bit for bit.
+func (l *jpegLayout) rebuild() []byte {
+	size := 4096
+	for i := range l.scans {
+		size += 1024
+		for _, p := range l.scans[i].spans() {
+			size += len(p)
+		}
+	}
+	out := make([]byte, 0, size)
+	out = append(out, 0xFF, mSOI)
+	if l.model == modelRGB {
+		out = append(out, canonicalAdobe[:]...)
+	} else {
+		out = append(out, canonicalJFIF[:]...)
+	}
+	for slot, t := range l.quant {
+		if l.quantUsed[slot] {
+			out = appendSegment(out, mDQT, t)
+		}
+	}
+	sof := []byte{8, byte(l.height >> 8), byte(l.height), byte(l.width >> 8), byte(l.width), byte(len(l.comps))}
+	for _, c := range l.comps {
+		sof = append(sof, c.id, c.h<<4|c.v, c.tq)
+	}
+	out = appendSegment(out, l.sof, sof)
+	var dc, ac [4]*huffSpec
+	restart := 0
+	for i := range l.scans {
+		s := &l.scans[i]
+		for _, c := range s.comps {
+			if s.usesDC() {
+				out = appendHuffman(out, &dc, s.dc[c.td], c.td)
+			}
+			if s.usesAC() {
+				out = appendHuffman(out, &ac, s.ac[c.ta], c.ta)
+			}
+		}
+		if s.restart != restart {
+			restart = s.restart
+			out = appendSegment(out, mDRI, binary.BigEndian.AppendUint16(nil, uint16(restart)))
+		}
+		out = appendSegment(out, mSOS, s.header(l))
+		for _, p := range s.spans() {
+			out = append(out, p...)
+		}
+	}
+	return append(out, 0xFF, mEOI)
+}
+
+// spans are the parts of the scan's data that belong to the image.
+func (s *scan) spans() [][]byte {
+	if s.keep != nil {
+		return s.keep
+	}
+	return [][]byte{s.data}
+}
+
+// header composes the body of the scan's SOS segment. Selectors of tables that the scan does not
+// read are written as zero: they would be four bits of free text.
+func (s *scan) header(l *jpegLayout) []byte {
+	b := []byte{byte(len(s.comps))}
+	for _, c := range s.comps {
+		var t byte
+		if s.usesDC() {
+			t = c.td << 4
+		}
+		if s.usesAC() {
+			t |= c.ta
+		}
+		b = append(b, l.comps[c.index].id, t)
+	}
+	return append(b, s.ss, s.se, s.ah<<4|s.al)
+}
+
+func appendSegment(out []byte, marker byte, body []byte) []byte {
+	out = append(out, 0xFF, marker)
+	out = binary.BigEndian.AppendUint16(out, uint16(len(body)+2))
+	return append(out, body...)
+}
+
+// appendHuffman writes a table unless the decoder already has it in that slot.
+func appendHuffman(out []byte, have *[4]*huffSpec, h *huffSpec, slot byte) []byte {
+	if h.equal(have[slot]) {
+		return out
+	}
+	have[slot] = h
+	body := append([]byte{h.class<<4 | slot}, h.counts[:]...)
+	return appendSegment(out, mDHT, append(body, h.values...))
+}

@@ -1,0 +1,332 @@
+package codec
+
+import "math/bits"
+
+// maxBlockVisits bounds the work of decoding: coded blocks times scans. The largest photo within the
+// pixel limit, in ten scans, stays well below; what does not is a bomb.
+const maxBlockVisits = 32 << 20
+
+// walk follows every Huffman code of the image without computing a pixel. It finds out what a
+// decoder's tolerance hides: image data that ends early, data behind the last block of a scan,
+// scans that overwrite one another. It sets scan.keep to the parts that belong to the image.
+func (l *jpegLayout) walk() error {
+	w := walker{l: l}
+	for i := range l.comps {
+		for k := range w.state[i] {
+			w.state[i][k] = -1
+		}
+	}
+	for i := range l.scans {
+		if err := w.scan(&l.scans[i]); err != nil {
+			return err
+		}
+	}
+	return w.complete()
+}
+
+type walker struct {
+	l *jpegLayout
+	// state holds, for each coefficient, the bit down to which it has been coded; -1 when not yet.
+	state [3][64]int8
+	// nonZero holds, for each block of a component, which coefficients are not zero: all that a
+	// refinement scan needs to be followed (T.81 G.1.2.3).
+	nonZero [3][]uint64
+	visits  int64
+}
+
+// advance checks that the scan comes in its turn, so that no coefficient is coded twice.
+func (w *walker) advance(s *scan) error {
+	for _, c := range s.comps {
+		for k := s.ss; k <= s.se; k++ {
+			have := &w.state[c.index][k]
+			if s.ah == 0 && *have != -1 || s.ah != 0 && *have != int8(s.ah) {
+				return refuse(CodeCorrupt, "scans overwrite one another")
+			}
+			*have = int8(s.al)
+		}
+	}
+	return nil
+}
+
+// complete demands that every coefficient that was begun was finished, and that none is missing from
+// the average of a block.
+func (w *walker) complete() error {
+	for i := range w.l.comps {
+		if w.state[i][0] == -1 {
+			return refuse(CodeTruncated, "a colour component is missing")
+		}
+		for _, s := range w.state[i] {
+			if s > 0 {
+				return refuse(CodeTruncated, "the last scans are missing")
+			}
+		}
+	}
+	return nil
+}
+
+// blocks returns the size of component i in blocks, without padding to whole MCUs (T.81 A.2.4).
+func (l *jpegLayout) blocks(i int) (w, h int) {
+	c, hMax, vMax := l.comps[i], int(l.comps[0].h), int(l.comps[0].v)
+	cw := (l.width*int(c.h) + hMax - 1) / hMax
+	ch := (l.height*int(c.v) + vMax - 1) / vMax
+	return (cw + 7) / 8, (ch + 7) / 8
+}
+
+func (w *walker) scan(s *scan) error {
+	if err := w.advance(s); err != nil {
+		return err
+	}
+	// One MCU is a block of a single component, or an interleaved group (T.81 A.2).
+	mcus, perMCU := 0, 0
+	order := make([]scanComponent, 0, 10)
+	if len(s.comps) == 1 {
+		bw, bh := w.l.blocks(s.comps[0].index)
+		mcus, perMCU = bw*bh, 1
+		order = append(order, s.comps[0])
+		if w.l.sof == mSOF2 && w.nonZero[s.comps[0].index] == nil && s.se > 0 {
+			w.nonZero[s.comps[0].index] = make([]uint64, mcus)
+		}
+	} else {
+		c := w.l.comps[0]
+		mcus = int(ceilDiv(int64(w.l.width), 8*int64(c.h)) * ceilDiv(int64(w.l.height), 8*int64(c.v)))
+		for _, sc := range s.comps {
+			k := int(w.l.comps[sc.index].h) * int(w.l.comps[sc.index].v)
+			perMCU += k
+			if perMCU > 10 {
+				return refuse(CodeCorrupt, "more than 10 blocks in a unit")
+			}
+			for range k {
+				order = append(order, sc)
+			}
+		}
+	}
+	if w.visits += int64(mcus) * int64(perMCU); w.visits > maxBlockVisits {
+		return refuse(CodeComplex, "more than %d blocks to decode", maxBlockVisits)
+	}
+	return w.intervals(s, order, mcus)
+}
+
+// intervals walks the restart intervals of a scan; without restarts there is one.
+func (w *walker) intervals(s *scan, order []scanComponent, mcus int) error {
+	r := &bitReader{p: s.data}
+	start, rst := 0, byte(0)
+	for mcu := 0; mcu < mcus; {
+		n := mcus - mcu
+		if s.restart > 0 {
+			n = min(n, s.restart)
+		}
+		r.restart(start)
+		if err := w.interval(r, s, order, mcu, n); err != nil {
+			return err
+		}
+		mcu += n
+		end := r.end()
+		if mcu == mcus {
+			s.hold(s.data[start:end])
+			w.l.removed.add("after image data", len(s.data)-end)
+			break
+		}
+		// The marker follows at once, save for fill bytes, which do not survive.
+		next := end
+		for next+1 < len(s.data) && s.data[next] == 0xFF && s.data[next+1] == 0xFF {
+			next++
+		}
+		if next+1 >= len(s.data) {
+			return refuse(CodeTruncated, "image data ends after %d of %d units", mcu, mcus)
+		}
+		if s.data[next] != 0xFF || s.data[next+1] != mRST0+rst {
+			return refuse(CodeCorrupt, "restart marker missing after unit %d", mcu)
+		}
+		rst = (rst + 1) & 7
+		w.l.removed.add("between segments", next-end)
+		s.hold(s.data[start:end])
+		s.hold(s.data[next : next+2])
+		start = next + 2
+	}
+	return nil
+}
+
+// hold keeps p, merged with what is held already where the two touch in memory, so that ordinary data
+// stays one span however many restart markers it has.
+func (s *scan) hold(p []byte) {
+	if n := len(s.keep); n > 0 && len(p) > 0 {
+		last := s.keep[n-1]
+		if whole := last[:cap(last)]; len(last) < len(whole) && &whole[len(last)] == &p[0] {
+			s.keep[n-1] = whole[:len(last)+len(p)]
+			return
+		}
+	}
+	s.keep = append(s.keep, p)
+}
+
+// interval walks n units beginning with number first.
+func (w *walker) interval(r *bitReader, s *scan, order []scanComponent, first, n int) error {
+	ok := true
+	switch {
+	case w.l.sof != mSOF2:
+		ok = walkSequential(r, s, order, n)
+	case s.ss == 0 && s.ah == 0:
+		for i := 0; ok && i < n && !r.short(); i++ {
+			for _, c := range order {
+				var size byte
+				if size, ok = r.value(s.dc[c.td]); !ok {
+					break
+				}
+				r.skip(int(size))
+			}
+		}
+	case s.ss == 0:
+		for i := 0; i < n && !r.short(); i++ {
+			for range order {
+				r.skip(1)
+			}
+		}
+	default:
+		c := order[0]
+		masks := w.nonZero[c.index][first : first+n]
+		if s.ah == 0 {
+			ok = walkFirst(r, s.ac[c.ta], masks, int(s.ss), int(s.se))
+		} else {
+			ok = walkRefine(r, s.ac[c.ta], masks, int(s.ss), int(s.se))
+		}
+	}
+	// Codes that cannot be are also what follows once the data has run out.
+	if r.short() || !ok && r.ended && r.n < 16 {
+		return refuse(CodeTruncated, "image data ends too early")
+	}
+	if !ok {
+		return refuse(CodeCorrupt, "impossible code in the image data")
+	}
+	return nil
+}
+
+// walkSequential follows n units of a baseline or extended sequential scan (T.81 F.2.2).
+func walkSequential(r *bitReader, s *scan, order []scanComponent, n int) bool {
+	for range n {
+		for _, c := range order {
+			size, ok := r.value(s.dc[c.td])
+			if !ok {
+				return false
+			}
+			r.skip(int(size))
+			h := s.ac[c.ta]
+			for k := 1; k < 64; {
+				var v byte
+				skip := 0
+				if e := h.fast[r.acc>>(64-lookBits)]; e != 0 {
+					v, skip = byte(e>>8), int(e&0xFF)
+				} else {
+					var length uint
+					if v, length = h.slow(uint32(r.acc >> 48)); length == 0 {
+						return false
+					}
+					skip = int(length)
+				}
+				size := int(v & 15)
+				r.acc <<= skip + size
+				if r.n -= skip + size; r.n < 32 {
+					if r.n < 0 {
+						return false
+					}
+					r.fill()
+				}
+				if size == 0 && v != 0xF0 {
+					if v != 0 {
+						return false
+					}
+					break
+				}
+				if k += int(v>>4) + 1; k > 64 {
+					return false
+				}
+			}
+		}
+		if r.n < 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// walkFirst follows the first scan of a band of AC coefficients (T.81 G.1.2.2).
+func walkFirst(r *bitReader, h *huffSpec, masks []uint64, ss, se int) bool {
+	run := 0
+	for i := range masks {
+		if run > 0 {
+			run--
+			continue
+		}
+		for k := ss; k <= se; k++ {
+			v, ok := r.value(h)
+			if !ok || r.short() {
+				return false
+			}
+			size := int(v & 15)
+			if size == 0 && v != 0xF0 {
+				run = 1<<(v>>4) + int(r.take(int(v>>4))) - 1
+				break
+			}
+			if k += int(v >> 4); k > se {
+				return false
+			}
+			if size != 0 {
+				masks[i] |= 1 << k
+				r.skip(size)
+			}
+		}
+	}
+	return run == 0
+}
+
+// walkRefine follows a refinement scan (T.81 G.1.2.3): besides the codes there is one bit for every
+// coefficient passed that is already not zero.
+func walkRefine(r *bitReader, h *huffSpec, masks []uint64, ss, se int) bool {
+	run := 0
+	band := ^uint64(0) << ss & (^uint64(0) >> (63 - se))
+	for i := range masks {
+		k := ss
+		for run == 0 && k <= se {
+			v, ok := r.value(h)
+			if !ok || r.short() || v&15 > 1 {
+				return false
+			}
+			if v&15 == 0 && v != 0xF0 {
+				run = 1<<(v>>4) + int(r.take(int(v>>4)))
+				break
+			}
+			if v&15 == 1 {
+				r.skip(1)
+			}
+			// Pass zeros until v>>4 of them are behind, reading a bit for each non-zero.
+			zeros := int(v >> 4)
+			for ; k <= se; k++ {
+				if masks[i]>>k&1 != 0 {
+					r.skip(1)
+				} else if zeros--; zeros < 0 {
+					break
+				}
+			}
+			if k > se {
+				return false
+			}
+			if v&15 == 1 {
+				masks[i] |= 1 << k
+			}
+			k++
+		}
+		if run > 0 {
+			rest := masks[i] & band &^ (1<<k - 1)
+			if k > 63 {
+				rest = 0
+			}
+			for c := bits.OnesCount64(rest); c > 0; c -= 32 {
+				r.skip(min(c, 32))
+			}
+			run--
+		}
+		if r.short() {
+			return false
+		}
+	}
+	return run == 0
+}

@@ -1,0 +1,179 @@
+package codec
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"image"
+)
+
+// rows is a picture that gives its samples row by row, at full resolution in every channel.
+type rows interface {
+	size() (w, h int)
+	model() colourModel
+	// fill writes row y: one slice of w samples for grey, three for YCbCr and RGB.
+	fill(y int, ch [][]byte)
+}
+
+// picture is a decoded picture seen in an EXIF orientation. It copies nothing: a 12 megapixel photo
+// is turned while it is being encoded, not in a second buffer.
+type picture struct {
+	img    image.Image // *image.Gray, *image.YCbCr or *image.RGBA, with bounds beginning at 0,0
+	orient int         // EXIF orientation 1..8
+}
+
+func (p picture) model() colourModel {
+	switch p.img.(type) {
+	case *image.Gray:
+		return modelGray
+	case *image.RGBA:
+		return modelRGB
+	}
+	return modelYCC
+}
+
+func (p picture) size() (w, h int) {
+	b := p.img.Bounds()
+	if p.orient >= 5 {
+		return b.Dy(), b.Dx()
+	}
+	return b.Dx(), b.Dy()
+}
+
+// path returns where row y of the turned picture begins in the source, and the step from one of its
+// samples to the next (TIFF 6.0, tag 274).
+func (p picture) path(y int) (sx, sy, dx, dy int) {
+	b := p.img.Bounds()
+	r, t := b.Dx()-1, b.Dy()-1
+	switch p.orient {
+	case 2:
+		return r, y, -1, 0
+	case 3:
+		return r, t - y, -1, 0
+	case 4:
+		return 0, t - y, 1, 0
+	case 5:
+		return y, 0, 0, 1
+	case 6:
+		return y, t, 0, -1
+	case 7:
+		return r - y, t, 0, -1
+	case 8:
+		return r - y, 0, 0, 1
+	}
+	return 0, y, 1, 0
+}
+
+func (p picture) fill(y int, ch [][]byte) {
+	sx, sy, dx, dy := p.path(y)
+	switch m := p.img.(type) {
+	case *image.Gray:
+		at, step := sy*m.Stride+sx, dy*m.Stride+dx
+		for i := range ch[0] {
+			ch[0][i] = m.Pix[at]
+			at += step
+		}
+	case *image.RGBA:
+		at, step := sy*m.Stride+4*sx, dy*m.Stride+4*dx
+		for i := range ch[0] {
+			ch[0][i], ch[1][i], ch[2][i] = m.Pix[at], m.Pix[at+1], m.Pix[at+2]
+			at += step
+		}
+	case *image.YCbCr:
+		fillYCC(m, sx, sy, dx, dy, ch)
+	}
+}
+
+// fillYCC repeats subsampled chroma as image.YCbCr.At does.
+func fillYCC(m *image.YCbCr, sx, sy, dx, dy int, ch [][]byte) {
+	luma, cb, cr := ch[0], ch[1], ch[2]
+	at, step := sy*m.YStride+sx, dy*m.YStride+dx
+	hs, vs := subsampling(m.SubsampleRatio)
+	if dx == 1 {
+		copy(luma, m.Y[at:])
+		row := (sy >> vs) * m.CStride
+		for i := range cb {
+			c := row + i>>hs
+			cb[i], cr[i] = m.Cb[c], m.Cr[c]
+		}
+		return
+	}
+	for i := range luma {
+		c := (sy>>vs)*m.CStride + sx>>hs
+		luma[i], cb[i], cr[i] = m.Y[at], m.Cb[c], m.Cr[c]
+		at += step
+		sx += dx
+		sy += dy
+	}
+}
+
+// subsampling returns the binary logarithms of the chroma subsampling factors.
+func subsampling(r image.YCbCrSubsampleRatio) (h, v int) {
+	switch r {
+	case image.YCbCrSubsampleRatio422:
+		return 1, 0
+	case image.YCbCrSubsampleRatio420:
+		return 1, 1
+	case image.YCbCrSubsampleRatio440:
+		return 0, 1
+	case image.YCbCrSubsampleRatio411:
+		return 2, 0
+	case image.YCbCrSubsampleRatio410:
+		return 2, 1
+	}
+	return 0, 0
+}
+
+// channels makes row buffers for a picture, padded to whole blocks.
+func channels(m colourModel, w int) [][]byte {
+	n := 3
+	if m == modelGray {
+		n = 1
+	}
+	ch := make([][]byte, n)
+	for i := range ch {
+		ch[i] = make([]byte, w, (w+7)&^7)
+	}
+	return ch
+}
+
+// pixelHash hashes pixels in canonical form: "photovault pixels v1", the colour model (1 grey,
+// 3 YCbCr, 4 RGB), width and height as big-endian uint32, then for each row the samples of each
+// channel at full resolution, subsampled chroma repeated.
+type pixelHash struct {
+	h interface {
+		Write([]byte) (int, error)
+		Sum([]byte) []byte
+	}
+}
+
+func newPixelHash(m colourModel, w, h int) pixelHash {
+	p := pixelHash{sha256.New()}
+	b := append([]byte("photovault pixels v1"), byte(m))
+	b = binary.BigEndian.AppendUint32(b, uint32(w))
+	b = binary.BigEndian.AppendUint32(b, uint32(h))
+	p.h.Write(b)
+	return p
+}
+
+func (p pixelHash) row(ch [][]byte) {
+	for _, c := range ch {
+		p.h.Write(c)
+	}
+}
+
+func (p pixelHash) sum() (s [sha256.Size]byte) {
+	p.h.Sum(s[:0])
+	return s
+}
+
+// hashPixels hashes a whole picture.
+func hashPixels(src rows) [sha256.Size]byte {
+	w, h := src.size()
+	p := newPixelHash(src.model(), w, h)
+	ch := channels(src.model(), w)
+	for y := range h {
+		src.fill(y, ch)
+		p.row(ch)
+	}
+	return p.sum()
+}

@@ -1,0 +1,29 @@
+// Package codec opens, checks and rewrites pictures. It runs only inside a media worker, behind the
+// fences of imaging/internal/sandbox; the service process never calls into it. One file per concern,
+// the file name beginning with the format it belongs to.
+package codec
+
+import "fmt"
+
+// Codes a photo is refused with. They are part of the public interface: a client may branch on them.
+const (
+	CodeFormat    = "unsupported_format"         // not a format this build opens
+	CodeCoding    = "unsupported_coding"         // the right format, in a variant nobody's camera writes
+	CodeColour    = "unsupported_colour_profile" // colours that cannot be converted to sRGB faithfully
+	CodeTruncated = "truncated"
+	CodeCorrupt   = "corrupt"
+	CodePixels    = "too_many_pixels"
+	CodeComplex   = "too_complex" // would take unbounded time to decode
+	CodeUnsafe    = "unsafe_output"
+)
+
+// Refusal says why one photo cannot be accepted. Detail is for a person and holds no photo content.
+type Refusal struct {
+	Code, Detail string
+}
+
+func (r *Refusal) Error() string { return r.Code + ": " + r.Detail }
+
+func refuse(code, format string, a ...any) error {
+	return &Refusal{Code: code, Detail: fmt.Sprintf(format, a...)}
+}

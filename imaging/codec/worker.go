@@ -1,0 +1,82 @@
+package codec
+
+import (
+	"errors"
+	"io"
+
+	"photovault/imaging/internal/sandbox"
+	"photovault/imaging/internal/wire"
+)
+
+// maxRequest bounds what a worker reads; its memory limit bounds what it can hold.
+const maxRequest = 1 << 30
+
+// WorkerMain is the whole life of a media worker: it fences itself in, greets, answers one request
+// and returns the exit status. args are those that the pool appends to its command. in and out must
+// be pipes, and the process must have been started for nothing else: the fences cannot be undone.
+func WorkerMain(in io.Reader, out io.Writer, args []string) int {
+	c, err := sandbox.ParseArgs(args)
+	if err != nil {
+		return 2
+	}
+	held := sandbox.Enter(c)
+	if wire.WriteHello(out, wire.Hello{Fences: held}) != nil {
+		return 1
+	}
+	q, err := wire.ReadRequest(in, maxRequest)
+	if err != nil {
+		return 1 // the pool went away, or never needed this worker
+	}
+	var a wire.Answer
+	if q.Mode == wire.Probe {
+		a.Held = sandbox.Probe(c)
+	} else {
+		a = Answer(q)
+	}
+	if wire.WriteAnswer(out, a) != nil {
+		return 1
+	}
+	return 0
+}
+
+// Answer carries out one request.
+func Answer(q wire.Request) wire.Answer {
+	a, err := answer(q)
+	var r *Refusal
+	switch {
+	case errors.As(err, &r):
+		return wire.Answer{Code: r.Code, Detail: r.Detail}
+	case err != nil:
+		return wire.Answer{Code: "worker_failed", Detail: err.Error()}
+	}
+	return a
+}
+
+func answer(q wire.Request) (wire.Answer, error) {
+	switch q.Mode {
+	case wire.Sanitise:
+		if len(q.Blobs) != 1 {
+			return wire.Answer{}, wire.ErrFrame
+		}
+		return Sanitise(q.Blobs[0], q.Limits)
+	case wire.Scan:
+		var a wire.Answer
+		for _, b := range q.Blobs {
+			seen, err := scanJPEG(b, q.Limits)
+			if err != nil {
+				return wire.Answer{}, err
+			}
+			a.Seen = append(a.Seen, seen)
+		}
+		return a, nil
+	}
+	return wire.Answer{}, wire.ErrFrame
+}
+
+// Sanitise turns one upload into its renditions. The format is told by content.
+func Sanitise(in []byte, lim wire.Limits) (wire.Answer, error) {
+	if IsJPEG(in) {
+		return sanitiseJPEG(in, lim)
+	}
+	return wire.Answer{}, refuse(CodeFormat, "only JPEG photos can be opened")
+}

@@ -1,0 +1,126 @@
+// Package wire is what the service and a media worker say to each other: plain types and small
+// length-prefixed frames. It decodes no pictures. Everything a worker sends is treated as hostile:
+// every length is checked against a bound before memory is set aside for it.
+package wire
+
+import "crypto/sha256"
+
+// Mode says what a worker is to do with its one request.
+type Mode byte
+
+const (
+	// Sanitise takes one photo and answers with its renditions and findings.
+	Sanitise Mode = 'S'
+	// Scan takes finished renditions and answers with what it saw while decoding each of them.
+	Scan Mode = 'V'
+	// Probe takes nothing: the worker tries what its fences forbid and says which attempts failed.
+	Probe Mode = 'P'
+)
+
+// Limits bound one photo. They travel with the request, so that the worker refuses on the header
+// alone and does not have to run into its fences.
+type Limits struct {
+	MaxPixels   int64 // width × height
+	MaxSide     int64 // pixels
+	MemoryBytes int64 // what the worker may allocate in total, including the Go runtime
+}
+
+// Request is the one message a worker reads.
+type Request struct {
+	Mode   Mode
+	Limits Limits
+	Blobs  [][]byte
+}
+
+// Removed counts what one kind of carrier took up in the upload and did not survive.
+type Removed struct {
+	Kind  string
+	Bytes int64
+}
+
+// Pixels are SHA-256 hashes over decoded pixels in one canonical form (see codec.HashPixels), so
+// that anybody can check what happened to the picture between upload and delivery.
+type Pixels struct {
+	// Decoded is the upload as it decodes, before orientation and colour.
+	Decoded [sha256.Size]byte
+	// Encoded is what was handed to the encoder; equal to Decoded when the coded data was kept.
+	Encoded [sha256.Size]byte
+	// Delivered is the finished original as a fresh worker decoded it.
+	Delivered [sha256.Size]byte
+}
+
+// Findings say what was in the upload and what was done about it. They hold no position, no device
+// name and no serial number: they may be shown to people who may not see the photo.
+type Findings struct {
+	Format         string // "jpeg"
+	Width, Height  int    // of the upload as coded, before orientation
+	CaptureTime    string // as EXIF wrote it, "2006:01:02 15:04:05"; empty when absent
+	Orientation    int    // EXIF orientation 1..8; 0 when absent
+	HadGPS         bool
+	EXIFUnreadable bool // EXIF was there and could not be read in full
+	Removed        []Removed
+
+	CodedDataKept    bool   // the original's entropy-coded data is the upload's, bit for bit
+	OrientationBaked bool   // pixels were turned, and therefore coded anew
+	ColourConverted  bool   // pixels were converted to sRGB, and therefore coded anew
+	SourceProfile    string // none, sRGB, Display P3, Adobe RGB, other RGB, gray
+
+	Pixels       Pixels
+	InputSHA256  [sha256.Size]byte // of the upload; filled in by the service
+	WorkerMaxRSS int64             // bytes, the larger of the workers used; filled in by the service
+}
+
+// Rendition is one finished picture.
+type Rendition struct {
+	Name          string // original, web, thumb
+	ContentType   string // image/jpeg
+	Width, Height int    // pixels
+	Data          []byte
+	SHA256        [sha256.Size]byte // of Data; filled in by the service
+}
+
+// Seen is what a scanning worker found in one finished picture.
+type Seen struct {
+	ContentType   string
+	Width, Height int
+	Pixels        [sha256.Size]byte
+}
+
+// Answer is the one message a worker writes after its greeting. Code is empty when the request was
+// carried out; otherwise only Code and Detail are set.
+type Answer struct {
+	Code, Detail string
+	Findings     Findings
+	Renditions   []Rendition
+	Seen         []Seen
+	Held         Fences // after Probe: which forbidden attempts were refused
+}
+
+// Fences is a set of fences that hold.
+type Fences uint32
+
+const (
+	NoNewPrivs Fences = 1 << iota
+	NonDumpable
+	MemoryLimit
+	CPULimit
+	NoFileWrites  // RLIMIT_FSIZE 0
+	NoCore        // RLIMIT_CORE 0
+	NoDescriptors // RLIMIT_NOFILE 0
+	Seccomp       // system call allow-list on all threads
+	Landlock      // file system and network denied by Landlock on all threads
+	OpenDenied    // from here on: tried from inside and refused
+	SocketDenied
+	ExecDenied
+	ForkDenied
+	PtraceDenied
+	PeekDenied // process_vm_readv of the parent
+	SignalDenied
+	ExecMapDenied // executable memory
+	EmptyEnvironment
+)
+
+// Hello is the first message of a worker, sent once its fences stand and before it reads anything.
+type Hello struct {
+	Fences Fences
+}

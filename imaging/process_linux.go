@@ -1,0 +1,41 @@
+package imaging
+
+import (
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// ownGroup puts a worker into a process group of its own and ends it when the thread that started it
+// ends; the pool starts workers from one locked thread that lives as long as itself.
+func ownGroup() *syscall.SysProcAttr {
+	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+}
+
+// killGroup ends a worker that has not been waited for yet.
+func killGroup(pid int) { _ = unix.Kill(-pid, unix.SIGKILL) }
+
+// exited reports whether a child has ended, without reaping it.
+func exited(pid int) bool {
+	var info unix.Siginfo
+	err := unix.Waitid(unix.P_PID, pid, &info, unix.WEXITED|unix.WNOHANG|unix.WNOWAIT, nil)
+	return err == nil && info.Signo != 0
+}
+
+// cpuExceeded reports that the kernel ended the process for its CPU time.
+func cpuExceeded(s syscall.WaitStatus) bool {
+	return s.Signaled() && s.Signal() == syscall.SIGXCPU
+}
+
+// maxRSS returns the peak memory of an ended process in bytes; Linux counts in KiB.
+func maxRSS(u *syscall.Rusage) int64 { return int64(u.Maxrss) << 10 }
+
+// nonDumpable reports whether a process of the same user may read this one's memory.
+func nonDumpable() bool {
+	v, err := unix.PrctlRetInt(unix.PR_GET_DUMPABLE, 0, 0, 0, 0)
+	return err == nil && v == 0
+}
+
+// Undumpable makes this process's memory unreadable to other processes of the same user, workers
+// included, and forbids core dumps. A service calls it first of all.
+func Undumpable() error { return unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0) }

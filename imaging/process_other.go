@@ -1,0 +1,25 @@
+//go:build unix && !linux
+
+package imaging
+
+import (
+	"errors"
+	"syscall"
+)
+
+func ownGroup() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }
+
+func killGroup(pid int) { _ = syscall.Kill(-pid, syscall.SIGKILL) }
+
+func exited(int) bool { return false }
+
+func cpuExceeded(s syscall.WaitStatus) bool {
+	return s.Signaled() && s.Signal() == syscall.SIGXCPU
+}
+
+func maxRSS(u *syscall.Rusage) int64 { return u.Maxrss }
+
+func nonDumpable() bool { return false }
+
+// Undumpable is not available on this system.
+func Undumpable() error { return errors.New("imaging: this system cannot hide a process's memory") }

@@ -1,0 +1,64 @@
+package imaging
+
+import "errors"
+
+// Code says why a photo was refused. Codes are stable: clients branch on them.
+type Code string
+
+const (
+	UnsupportedFormat Code = "unsupported_format"         // not a format that is opened
+	UnsupportedCoding Code = "unsupported_coding"         // the right format in a variant that is not opened
+	UnsupportedColour Code = "unsupported_colour_profile" // colours that cannot be brought to sRGB faithfully
+	Truncated         Code = "truncated"
+	Corrupt           Code = "corrupt"
+	TooLarge          Code = "too_large"       // more bytes than Limits.MaxInputBytes
+	TooManyPixels     Code = "too_many_pixels" // more than the limits or the worker's memory admit
+	TooComplex        Code = "too_complex"     // decoding would take unbounded time
+	Timeout           Code = "timeout"         // the worker did not finish in time and was ended
+	OutOfMemory       Code = "out_of_memory"   // the worker reached its memory limit
+	WorkerFailed      Code = "worker_failed"   // the worker died or answered with something else than an answer
+	UnsafeOutput      Code = "unsafe_output"   // a second worker found fault with what the first had made
+)
+
+// Refusal is the error for a photo that cannot be accepted as it is. Detail is for a person; it holds
+// nothing of the photo.
+type Refusal struct {
+	Code   Code
+	Detail string
+}
+
+func (r *Refusal) Error() string {
+	if r.Detail == "" {
+		return "imaging: photo refused: " + string(r.Code)
+	}
+	return "imaging: photo refused: " + string(r.Code) + ": " + r.Detail
+}
+
+// MayRetry reports that another attempt could end otherwise, because the cause may have been the
+// machine's load and not the photo. Try a bounded number of times.
+func (r *Refusal) MayRetry() bool {
+	return r.Code == Timeout || r.Code == OutOfMemory || r.Code == WorkerFailed
+}
+
+// Errors that say nothing about the photo: the job stays and is tried again later.
+var (
+	// ErrMachine says that no worker could be started.
+	ErrMachine = errors.New("imaging: cannot start a media worker")
+	// ErrClosed says that the pool was closed.
+	ErrClosed = errors.New("imaging: pool is closed")
+)
+
+// knownCodes are the codes that a worker itself may give.
+var knownCodes = map[string]bool{
+	string(UnsupportedFormat): true, string(UnsupportedCoding): true, string(UnsupportedColour): true,
+	string(Truncated): true, string(Corrupt): true, string(TooManyPixels): true, string(TooComplex): true,
+	string(UnsafeOutput): true,
+}
+
+// refusal turns a worker's word into an error; a code that it should not know is a failure.
+func refusal(code, detail string) *Refusal {
+	if !knownCodes[code] {
+		return &Refusal{WorkerFailed, detail}
+	}
+	return &Refusal{Code(code), detail}
+}

@@ -1,0 +1,177 @@
+package vault
+
+import (
+	"context"
+	"time"
+
+	"photovault/consent"
+	"photovault/vault/audit"
+	"photovault/vault/id"
+	"photovault/vault/keys"
+	"photovault/vault/secret"
+)
+
+// Catalogs is the database. Everything is reached through one practice; only
+// secrets, which nobody can guess, are looked up across practices.
+//
+// Methods that change something take the audit entry that records it and
+// write both in one transaction, or neither. The entry's ID, Practice and At
+// are filled in by the catalog. Every method may return ErrUnavailable; rows
+// that fail authentication, or contradict their clear columns or their
+// patient's head, are ErrBroken.
+type Catalogs interface {
+	ForPractice(id.Practice) Catalog
+	// Holder finds who a credential belongs to. ErrNotFound.
+	Holder(ctx context.Context, h consent.BearerHash) (*Account, *Credential, error)
+	// Grant finds an upload grant and the account that declared. ErrNotFound.
+	Grant(ctx context.Context, h consent.BearerHash) (*Account, *Grant, error)
+	// Release reads in one query all that a use of the token is decided on
+	// and opened with. ErrNotFound.
+	Release(ctx context.Context, h consent.BearerHash) (*Release, error)
+	// ClaimJob leases the next due job until now+lease, or returns nil.
+	ClaimJob(ctx context.Context, now time.Time, lease time.Duration) (*Job, error)
+	// Expired returns uploads that expired before now.
+	Expired(ctx context.Context, now time.Time, limit int) ([]*Upload, error)
+	// TakeDead moves objects that were planned before t and never committed
+	// from pending to dead, and returns dead ones.
+	TakeDead(ctx context.Context, t time.Time, limit int) ([]DeadObject, error)
+	// PracticeKey lends one of the practice's own keys; the catalog destroys it.
+	PracticeKey(ctx context.Context, p id.Practice, purpose keys.Purpose) (*secret.Key, error)
+	Ready(ctx context.Context) error
+}
+
+// DeadObject is an object to be removed from the blob store.
+type DeadObject struct {
+	Practice id.Practice
+	Object
+}
+
+// Release is a Redemption with what is needed to open the rendition.
+type Release struct {
+	consent.Redemption
+	Photo *Photo
+	Key   *PhotoKey // nil: revoked
+}
+
+// Catalog is one practice's part of the database.
+type Catalog interface {
+	Accounts
+	Patients
+	Records
+	Photos
+	Uploads
+	Releases
+	AuditLog
+	UploadKeys
+}
+
+// Accounts and their credentials.
+type Accounts interface {
+	AddAccount(ctx context.Context, a *Account, c *Credential, e *audit.Entry) error
+	ListAccounts(ctx context.Context) ([]*Account, error)
+	// RevokeAccount ends an account and all its credentials. ErrNotFound;
+	// revoking twice is no error.
+	RevokeAccount(ctx context.Context, a id.Account, e *audit.Entry) error
+}
+
+// Patients and their blind index.
+type Patients interface {
+	AddPatient(ctx context.Context, p *Patient, e *audit.Entry) error // ConflictError record_number_taken
+	Patient(ctx context.Context, p id.Patient) (*Patient, error)
+	PatientByRecordNumber(ctx context.Context, number string) (*Patient, error)
+}
+
+// Records are append-only; each addition moves the patient's epoch by one.
+type Records interface {
+	// Record reads a patient's record whole and checks it against the head.
+	Record(ctx context.Context, p id.Patient) (*consent.Record, error)
+	AddClinical(ctx context.Context, c *consent.Clinical, e *audit.Entry) error
+	AddAuthorization(ctx context.Context, a *consent.Authorization, e *audit.Entry) error
+	// AddEvent appends a revocation or expiry. The subject must exist and
+	// must not have the event already: ErrNotFound, ConflictError.
+	AddEvent(ctx context.Context, ev *consent.Event, e *audit.Entry) error
+	// PatientOf finds whose consent or authorization it is. ErrNotFound.
+	PatientOf(ctx context.Context, subject string) (id.Patient, error)
+	// Authorized lists patients with at least one authorization.
+	Authorized(ctx context.Context) ([]id.Patient, error)
+}
+
+// Photos and what becomes of them.
+type Photos interface {
+	// DeclarePhoto adds the photo and a grant. If (device, capture) is known,
+	// it returns the photo that is there, with the new grant added to it when
+	// that photo is the same patient's.
+	DeclarePhoto(ctx context.Context, p *Photo, g *Grant, e *audit.Entry) (*Photo, error)
+	Photo(ctx context.Context, p id.Photo) (*Photo, error)
+	PhotosOf(ctx context.Context, p id.Patient) ([]*Photo, error)
+	// PlanObjects records objects as pending before they are put.
+	PlanObjects(ctx context.Context, o ...Object) error
+	// CommitPhoto makes the photo ready: its objects go from pending to live
+	// (all must still be pending), key and audit entry are written, the
+	// upload's segments die, and the job, whose lease must still be held,
+	// ends. ErrGone when lease, object or photo was lost.
+	CommitPhoto(ctx context.Context, j *Job, p *Photo, k *PhotoKey, e *audit.Entry) error
+	// RejectPhoto ends the job with a refusal; objects and segments die.
+	RejectPhoto(ctx context.Context, j *Job, code string, e *audit.Entry) error
+	// RetryJob gives the lease back; the job is due at t.
+	RetryJob(ctx context.Context, j *Job, t time.Time) error
+	// DeletePhoto appends the Deleted event, removes the wrapped keys, marks
+	// the photo and lets all its objects die, in one transaction. It returns
+	// the photo as it is now; deleting twice is no error.
+	DeletePhoto(ctx context.Context, p id.Photo, ev *consent.Event, e *audit.Entry) (*Photo, error)
+	// ForgetObject removes the row of a dead object that is gone from the store.
+	ForgetObject(ctx context.Context, o id.Object) error
+	// DeadObjects lists dead objects of one owner that are not gone yet.
+	DeadObjects(ctx context.Context, owner string) ([]DeadObject, error)
+}
+
+// Uploads in progress.
+type Uploads interface {
+	// AddUpload begins an upload of a declared or receiving photo; an older
+	// upload of the same photo ends. ConflictError already_received.
+	AddUpload(ctx context.Context, u *Upload, e *audit.Entry) error
+	// Upload returns it with its segments in order. ErrNotFound.
+	Upload(ctx context.Context, u id.Upload) (*Upload, []Segment, error)
+	// UploadOf returns the upload of a photo, for ingest. ErrNotFound.
+	UploadOf(ctx context.Context, p id.Photo) (*Upload, []Segment, error)
+	// AddSegment makes a pending object part of the upload, if its offset is
+	// still s.Start: ErrOffset. When the upload is then complete, the photo
+	// becomes received, the job exists and e is written, in the same
+	// transaction; otherwise e is not used.
+	AddSegment(ctx context.Context, u *Upload, s Segment, expires time.Time, e *audit.Entry) error
+	// EndUpload removes it; its segments die, its photo is declared again.
+	// ErrNotFound when it is gone or received.
+	EndUpload(ctx context.Context, u id.Upload, e *audit.Entry) error
+}
+
+// Releases are retrieval tokens and their uses.
+type Releases interface {
+	consent.UseCommitter
+	AddToken(ctx context.Context, t *consent.Token, e *audit.Entry) error
+	// FinishUse records how a delivery ended.
+	FinishUse(ctx context.Context, u consent.Use, o consent.UseOutcome, e *audit.Entry) error
+	// Epochs returns the current epoch of each patient, in one query.
+	Epochs(ctx context.Context, patients []id.Patient) (map[id.Patient]int64, error)
+}
+
+// AuditLog is written by every method above too.
+type AuditLog interface {
+	// WriteAudit writes an entry of its own: a refusal, a failure, a reading.
+	WriteAudit(ctx context.Context, e *audit.Entry) error
+	// AuditRecords calls f for each entry after number `after`, the chained
+	// ones in order and then those that have no number yet.
+	AuditRecords(ctx context.Context, after int64, f func(audit.Record) error) error
+	// PatientAudit calls f for each entry about the patient, oldest first.
+	PatientAudit(ctx context.Context, p id.Patient, f func(audit.Record) error) error
+	// Integrate numbers and chains up to limit entries; it returns how many,
+	// and a checkpoint (unsigned) of the log after them.
+	Integrate(ctx context.Context, limit int) (int, audit.Checkpoint, error)
+}
+
+// UploadKeys are the key pairs that tablets seal to.
+type UploadKeys interface {
+	AddUploadKey(ctx context.Context, k *UploadKey, e *audit.Entry) error
+	// RotateUploadKeys adds keys and ends sealing to all older ones at t.
+	RotateUploadKeys(ctx context.Context, k []*UploadKey, t time.Time, e *audit.Entry) error
+	UploadKeys(ctx context.Context) ([]*UploadKey, error)
+}

@@ -1,0 +1,192 @@
+package vault
+
+import (
+	"bytes"
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"photovault/imaging"
+	"photovault/vault/audit"
+	"photovault/vault/blobs"
+	"photovault/vault/envelope"
+	"photovault/vault/id"
+	"photovault/vault/keys"
+	"photovault/vault/seal"
+)
+
+const (
+	jobLease   = 2 * time.Minute
+	maxBackoff = 5 * time.Minute
+	maxDecodes = 3 // attempts at a photo that the machine's load may have failed
+)
+
+// ingestNext claims one received upload and turns it into a photo. It reports
+// whether there was one. A job that could not be finished stays durable and is
+// retried, here or by another process.
+func (s *Service) ingestNext(ctx context.Context) (bool, error) {
+	j, err := s.Catalogs.ClaimJob(ctx, s.now(), jobLease)
+	if err != nil || j == nil {
+		return false, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, jobLease-10*time.Second)
+	defer cancel()
+	err = s.ingest(ctx, j)
+	if err == nil {
+		return true, nil
+	}
+	s.Logger.Warn("ingest will be retried", "photo", j.Photo, "attempt", j.Attempts, "error", err)
+	back := min(maxBackoff, time.Second<<min(j.Attempts, 9))
+	retry, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	return true, s.Catalogs.ForPractice(j.Practice).RetryJob(retry, j, s.now().Add(back))
+}
+
+// ingest opens the envelope, has the photo sanitised, seals and stores every
+// rendition, and commits. An error means: try again later.
+func (s *Service) ingest(ctx context.Context, j *Job) error {
+	catalog := s.Catalogs.ForPractice(j.Practice)
+	photo, err := catalog.Photo(ctx, j.Photo)
+	if err != nil {
+		return err
+	}
+	upload, segments, err := catalog.UploadOf(ctx, j.Photo)
+	if err != nil {
+		return err
+	}
+	plain, code, err := s.openEnvelope(ctx, photo, segments)
+	if err != nil {
+		return err
+	}
+	var result *imaging.Result
+	if code == "" {
+		result, err = s.Media.Process(ctx, plain)
+		wipe(plain)
+		var refusal *imaging.Refusal
+		if errors.As(err, &refusal) && (j.Attempts >= maxDecodes || !refusal.MayRetry()) {
+			code, err = string(refusal.Code), nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+	e := &audit.Entry{Action: audit.PhotoIngest, Actor: photo.DeclaredBy, Patient: photo.Patient, Photo: photo.ID}
+	if code != "" {
+		e.Outcome, e.Reason = audit.Denied, code
+		if err := catalog.RejectPhoto(ctx, j, code, e); err != nil {
+			return err
+		}
+	} else {
+		e.Outcome = audit.Complete
+		if err := s.store(ctx, j, photo, result, e); err != nil {
+			return err
+		}
+	}
+	if err := s.purge(ctx, j.Practice, string(upload.ID)); err != nil {
+		s.Logger.Warn("segments remain; the sweep will retry", "upload", upload.ID, "error", err)
+	}
+	return nil
+}
+
+// openEnvelope returns the photo as the tablet sealed it, or the stable code
+// of why it cannot be accepted. The caller wipes it.
+func (s *Service) openEnvelope(ctx context.Context, p *Photo, segments []Segment) (plain []byte, code string, err error) {
+	src := &staged{ctx: ctx, blobs: s.Blobs, practice: p.Practice, left: segments}
+	defer src.Close()
+	var unavailable error
+	find := func(k id.UploadKey) (*envelope.PrivateKey, error) {
+		key, err := s.uploadPrivateKey(ctx, p.Practice, k)
+		if err != nil && !errors.Is(err, envelope.ErrUnknownKey) {
+			unavailable = err
+		}
+		return key, err
+	}
+	body, err := envelope.Open(src, find, p.Practice, p.Capture)
+	if err == nil {
+		plain, err = readAll(body, s.MaxUpload)
+	}
+	switch {
+	case err == nil:
+		return plain, "", nil
+	case unavailable != nil:
+		return nil, "", unavailable
+	case errors.Is(err, envelope.ErrUnknownKey):
+		return nil, "upload_key_unknown", nil
+	case errors.Is(err, envelope.ErrFormat):
+		return nil, "envelope_malformed", nil
+	case errors.Is(err, envelope.ErrRefused):
+		return nil, "envelope_refused", nil
+	default:
+		return nil, "", err
+	}
+}
+
+// store seals and puts every rendition, then commits them all or none.
+func (s *Service) store(ctx context.Context, j *Job, p *Photo, result *imaging.Result, e *audit.Entry) error {
+	key, wrapped, err := s.Keys.NewDataKey(ctx, keys.Context{Purpose: keys.Photo, Practice: p.Practice, Subject: string(p.ID)})
+	if err != nil {
+		return translate(err)
+	}
+	defer key.Destroy()
+	ready := *p
+	ready.Renditions = nil
+	for i := range result.Renditions {
+		r := &result.Renditions[i]
+		object := id.New[id.Object]()
+		sealed, err := seal.Seal(nil, key.Bytes(), renditionContext(p.Practice, p.ID, r.Name, object), r.Data)
+		size := int64(len(r.Data))
+		wipe(r.Data)
+		r.Data = nil
+		if err != nil {
+			return err
+		}
+		o := Object{ID: object, Area: string(blobs.Photos), Owner: string(p.ID), Size: int64(len(sealed))}
+		if err := s.Catalogs.ForPractice(p.Practice).PlanObjects(ctx, o); err != nil {
+			return err
+		}
+		name := blobs.Name{Practice: p.Practice, Area: blobs.Photos, Object: object}
+		if err := s.Blobs.Put(ctx, name, bytes.NewReader(sealed), o.Size); err != nil {
+			return translate(err)
+		}
+		ready.Renditions = append(ready.Renditions, Rendition{Name: r.Name, Object: object, ContentType: r.ContentType,
+			Width: r.Width, Height: r.Height, Size: size, SHA256: hex.EncodeToString(r.SHA256[:])})
+	}
+	now := s.now()
+	ready.State, ready.ReadyAt = Ready, now
+	ready.Receipt = &Receipt{Photo: p.ID, Practice: p.Practice, IssuedAt: now, Software: s.Software,
+		Findings: findings(&result.Findings, result.Renditions[0].SHA256)}
+	if err := s.signReceipt(ctx, ready.Receipt); err != nil {
+		return err
+	}
+	return s.Catalogs.ForPractice(p.Practice).CommitPhoto(ctx, j, &ready, &PhotoKey{Photo: p.ID, Wrapped: wrapped}, e)
+}
+
+// readAll reads r to its end, at most limit bytes; what it outgrows is wiped.
+func readAll(r io.Reader, limit int64) ([]byte, error) {
+	b := make([]byte, 0, 1<<20)
+	for {
+		if len(b) == cap(b) {
+			grown := append(make([]byte, 0, 2*cap(b)), b...)
+			wipe(b)
+			b = grown
+		}
+		n, err := r.Read(b[len(b):cap(b)])
+		b = b[:len(b)+n]
+		if err == io.EOF {
+			return b, nil
+		}
+		if err == nil && int64(len(b)) > limit {
+			err = fmt.Errorf("vault: photo: %w", ErrTooLarge)
+		}
+		if err != nil {
+			wipe(b)
+			return nil, err
+		}
+	}
+}
+
+// wipe overwrites plaintext, best effort.
+func wipe(b []byte) { clear(b[:cap(b)]) }

@@ -1,0 +1,108 @@
+package vault
+
+import (
+	"time"
+
+	"photovault/vault/id"
+)
+
+// PhotoState is how far a photo has come.
+type PhotoState string
+
+// States of a photo:
+// declared → receiving → received → ready | rejected; any → deleted.
+const (
+	Declared  PhotoState = "declared"  // id and grant handed out, no byte here
+	Receiving PhotoState = "receiving" // an upload was created
+	Received  PhotoState = "received"  // the last byte is durable; ingest will follow
+	Ready     PhotoState = "ready"     // renditions are stored
+	Rejected  PhotoState = "rejected"  // it was no acceptable photo; see Photo.RejectedCode
+	Removed   PhotoState = "deleted"   // revoked: the key is gone
+)
+
+// Photo is one photo's sealed row.
+type Photo struct {
+	ID         id.Photo    `json:"id"`
+	Practice   id.Practice `json:"practice"`
+	Patient    id.Patient  `json:"patient"`
+	Device     id.Device   `json:"device"`
+	Capture    id.Capture  `json:"capture"`
+	State      PhotoState  `json:"state"`
+	Version    int64       `json:"version"` // grows with each change
+	Kind       string      `json:"kind,omitempty"`
+	View       string      `json:"view,omitempty"`
+	BodySite   string      `json:"body_site,omitempty"`
+	DeclaredBy id.Account  `json:"declared_by"`
+	DeclaredAt time.Time   `json:"declared_at"`
+	ReadyAt    time.Time   `json:"ready_at,omitzero"`
+	DeletedAt  time.Time   `json:"deleted_at,omitzero"`
+
+	RejectedCode string      `json:"rejected_code,omitempty"`
+	Renditions   []Rendition `json:"renditions,omitempty"`
+	Receipt      *Receipt    `json:"receipt,omitempty"`
+}
+
+// Kinds of photo a client may declare; empty is allowed too.
+var Kinds = []string{"before", "after", "progress"}
+
+// Rendition is one stored form of a photo. The object holds exactly
+// seal.SealedSize(Size) bytes.
+type Rendition struct {
+	Name        string    `json:"name"` // "original", "web" or "thumb"
+	Object      id.Object `json:"object"`
+	ContentType string    `json:"content_type"`
+	Width       int       `json:"width"`  // pixels
+	Height      int       `json:"height"` // pixels
+	Size        int64     `json:"size"`   // bytes of plaintext
+	SHA256      string    `json:"sha256"` // of the plaintext, hexadecimal
+}
+
+func (p *Photo) rendition(name string) *Rendition {
+	for i := range p.Renditions {
+		if p.Renditions[i].Name == name {
+			return &p.Renditions[i]
+		}
+	}
+	return nil
+}
+
+// Receipt is what sanitising found, removed and made. It tells that a position
+// was there, never which.
+type Receipt struct {
+	Photo     id.Photo    `json:"photo"`
+	Practice  id.Practice `json:"practice"`
+	IssuedAt  time.Time   `json:"issued_at"`
+	Software  string      `json:"software"`
+	Findings  Findings    `json:"findings"`
+	Signature []byte      `json:"signature"` // Ed25519, by the practice's evidence key
+}
+
+// Findings are what sanitising saw and did. Hashes are SHA-256, hexadecimal.
+type Findings struct {
+	Format         string    `json:"format"`
+	Width          int       `json:"width"`  // pixels, as uploaded, before orientation
+	Height         int       `json:"height"` // pixels
+	InputSHA256    string    `json:"input_sha256"`
+	OutputSHA256   string    `json:"output_sha256"`         // of the original rendition
+	CapturedAt     string    `json:"captured_at,omitempty"` // by the camera's clock, "2006:01:02 15:04:05"
+	Orientation    int       `json:"orientation"`           // EXIF, 1 to 8; 0: none given
+	HadGPS         bool      `json:"had_gps"`               // that there was a position, never which
+	EXIFUnreadable bool      `json:"exif_unreadable"`       // EXIF was there, but malformed
+	Removed        []Dropped `json:"removed"`               // what did not survive
+	CodedDataKept  bool      `json:"coded_data_kept"`       // the original's coded picture is the upload's, bit for bit
+	Baked          bool      `json:"orientation_baked"`     // turned upright, and so coded anew
+	Converted      bool      `json:"colour_converted"`      // to sRGB, and so coded anew
+	Profile        string    `json:"colour_profile"`        // of the upload
+	PixelsBefore   string    `json:"pixels_before_sha256"`  // as the upload decodes
+	PixelsEncoded  string    `json:"pixels_encoded_sha256"` // as given to the encoder; equal to before if kept
+	PixelsAfter    string    `json:"pixels_after_sha256"`   // as the original rendition decodes
+}
+
+// Dropped is one kind of thing that was dropped, never what it said.
+type Dropped struct {
+	Kind  string `json:"kind"`
+	Bytes int64  `json:"bytes"`
+}
+
+// RenditionNames in order of size.
+var RenditionNames = []string{"original", "web", "thumb"}

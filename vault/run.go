@@ -1,0 +1,126 @@
+package vault
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"photovault/vault/audit"
+	"photovault/vault/blobs"
+)
+
+// Run does the background work until ctx ends: ingest, chaining the audit log,
+// sweeping, re-checking running deliveries, renewing upload keys. It refuses
+// to start on a database that is behind its checkpoint.
+func (s *Service) Run(ctx context.Context) error {
+	if err := s.CheckNotBehind(ctx); err != nil {
+		return err
+	}
+	if err := s.renewUploadKeys(ctx); err != nil {
+		return err
+	}
+	var wg sync.WaitGroup
+	for range s.Ingests {
+		wg.Go(func() { s.ingestLoop(ctx) })
+	}
+	wg.Go(func() { s.streams.run(ctx) })
+	wg.Go(func() { s.every(ctx, s.CheckpointAt, "audit chain", s.chain) })
+	wg.Go(func() {
+		s.every(ctx, time.Minute, "sweep", func(ctx context.Context) error { _, err := s.Sweep(ctx); return err })
+	})
+	wg.Go(func() { s.every(ctx, time.Hour, "upload keys", s.renewUploadKeys) })
+	wg.Wait()
+	// What was written last is chained too, if the database still answers.
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	return s.chain(last)
+}
+
+func (s *Service) ingestLoop(ctx context.Context) {
+	idle := time.NewTicker(time.Second)
+	defer idle.Stop()
+	for ctx.Err() == nil {
+		worked, err := s.ingestNext(ctx)
+		if err != nil && ctx.Err() == nil {
+			s.Logger.Error("ingest", "error", err)
+		}
+		if worked && err == nil {
+			continue
+		}
+		select {
+		case <-ctx.Done():
+		case <-idle.C:
+		case <-s.wake:
+		}
+	}
+}
+
+// every calls f at once and then in each interval; errors are logged and the
+// next call tries again.
+func (s *Service) every(ctx context.Context, interval time.Duration, what string, f func(context.Context) error) {
+	t := time.NewTicker(interval)
+	defer t.Stop()
+	for {
+		if err := f(ctx); err != nil && ctx.Err() == nil {
+			s.Logger.Error(what, "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.C:
+		}
+	}
+}
+
+// Swept is what one sweep did.
+type Swept struct {
+	Uploads int // expired and ended
+	Objects int // removed from the blob store
+}
+
+// Sweep ends expired uploads and removes dead objects: those of ended uploads,
+// of deleted photos, and those that were planned but never committed.
+func (s *Service) Sweep(ctx context.Context) (Swept, error) {
+	var (
+		done Swept
+		errs error
+	)
+	expired, err := s.Catalogs.Expired(ctx, s.now(), 1000)
+	errs = errors.Join(errs, err)
+	for _, u := range expired {
+		e := &audit.Entry{Action: audit.PhotoUploadCancel, Outcome: audit.Allowed, Reason: "expired", Patient: u.Patient, Photo: u.Photo, Subject: string(u.ID)}
+		switch err := s.Catalogs.ForPractice(u.Practice).EndUpload(ctx, u.ID, e); {
+		case err == nil:
+			done.Uploads++
+		case !errors.Is(err, ErrNotFound): // not received or ended meanwhile
+			errs = errors.Join(errs, err)
+		}
+	}
+	for {
+		dead, err := s.Catalogs.TakeDead(ctx, s.now().Add(-s.SweepAge), 200)
+		errs = errors.Join(errs, err)
+		buried := 0
+		for _, o := range dead {
+			if err := s.bury(ctx, o); err != nil {
+				errs = errors.Join(errs, err)
+				continue
+			}
+			buried++
+		}
+		done.Objects += buried
+		if buried == 0 {
+			return done, errs
+		}
+	}
+}
+
+// bury removes a dead object from the store, then its row.
+func (s *Service) bury(ctx context.Context, o DeadObject) error {
+	name := blobs.Name{Practice: o.Practice, Area: blobs.Area(o.Area), Object: o.ID}
+	if err := s.Blobs.Delete(ctx, name); err != nil {
+		return fmt.Errorf("%w: delete object: %w", ErrUnavailable, err)
+	}
+	return s.Catalogs.ForPractice(o.Practice).ForgetObject(ctx, o.ID)
+}

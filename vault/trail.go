@@ -1,0 +1,167 @@
+package vault
+
+import (
+	"context"
+	"crypto/ed25519"
+	"errors"
+	"fmt"
+
+	"photovault/consent"
+	"photovault/vault/audit"
+	"photovault/vault/id"
+	"photovault/vault/keys"
+)
+
+// Logged is an audit entry with its place in the log; Seq is 0 until it has one.
+type Logged struct {
+	Seq int64 `json:"seq"`
+	audit.Entry
+}
+
+var errEnough = errors.New("vault: enough")
+
+// Trail returns up to limit entries after number `after`, oldest first; the
+// ones without a number come last. Errors: ErrDenied.
+func (s *Service) Trail(ctx context.Context, who consent.Principal, after int64, limit int) ([]Logged, error) {
+	e := entry(who, audit.AuditRead, audit.Allowed)
+	if err := s.allow(ctx, who, consent.ReadAudit, e); err != nil {
+		return nil, err
+	}
+	return s.readTrail(ctx, who, e, limit, func(f func(audit.Record) error) error {
+		return s.Catalogs.ForPractice(who.Practice).AuditRecords(ctx, after, f)
+	})
+}
+
+// PatientTrail answers who saw, or tried to see, what of one patient.
+// Errors: ErrDenied, ErrNotFound.
+func (s *Service) PatientTrail(ctx context.Context, who consent.Principal, p id.Patient) ([]Logged, error) {
+	e := entry(who, audit.AuditRead, audit.Allowed)
+	e.Patient = p
+	if err := s.allow(ctx, who, consent.ReadAudit, e); err != nil {
+		return nil, err
+	}
+	catalog := s.Catalogs.ForPractice(who.Practice)
+	if _, err := catalog.Patient(ctx, p); err != nil {
+		return nil, s.failed(ctx, who, e, err)
+	}
+	return s.readTrail(ctx, who, e, 0, func(f func(audit.Record) error) error { return catalog.PatientAudit(ctx, p, f) })
+}
+
+func (s *Service) readTrail(ctx context.Context, who consent.Principal, e *audit.Entry, limit int, read func(func(audit.Record) error) error) ([]Logged, error) {
+	if err := s.chain(ctx); err != nil { // what was just written has its number, too
+		s.Logger.Error("audit chain", "error", err)
+	}
+	out := []Logged{}
+	err := read(func(r audit.Record) error {
+		if limit > 0 && len(out) == limit {
+			return errEnough
+		}
+		e, err := audit.Decode(r.Encoded)
+		if err != nil {
+			return fmt.Errorf("%w: %w", ErrBroken, err)
+		}
+		out = append(out, Logged{r.Seq, *e})
+		return nil
+	})
+	if err != nil && !errors.Is(err, errEnough) {
+		return nil, s.failed(ctx, who, e, err)
+	}
+	return out, s.log(ctx, who, e)
+}
+
+// chain numbers what was written since, signs a checkpoint and keeps it
+// outside the database.
+func (s *Service) chain(ctx context.Context) error {
+	s.chaining.Lock() // a later checkpoint is not overwritten by an earlier one
+	defer s.chaining.Unlock()
+	catalog := s.Catalogs.ForPractice(s.Practice)
+	for {
+		n, c, err := catalog.Integrate(ctx, 1000)
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			return nil
+		}
+		key, err := s.signingKey(ctx, s.Practice, keys.Checkpoint)
+		if err != nil {
+			return err
+		}
+		c.At = s.now()
+		c.Sign(key)
+		if err := s.Checkpoints.Save(c); err != nil {
+			return err
+		}
+	}
+}
+
+// VerifyTrail checks a practice's whole log against its MACs, its chain and
+// the newest checkpoint outside the database; progress, which may be nil, is
+// called with the number of entries checked so far. An error that wraps
+// audit.ErrTampered names what is wrong.
+func VerifyTrail(ctx context.Context, db Catalogs, out Checkpoints, p id.Practice, progress func(int64)) (audit.Report, error) {
+	macKey, err := db.PracticeKey(ctx, p, keys.Audit)
+	if err != nil {
+		return audit.Report{}, err
+	}
+	seed, err := db.PracticeKey(ctx, p, keys.Checkpoint)
+	if err != nil {
+		return audit.Report{}, err
+	}
+	newest, err := out.Newest(p)
+	if err != nil {
+		return audit.Report{}, err
+	}
+	var checkpoints []audit.Checkpoint
+	if newest != nil {
+		if err := newest.Verify(ed25519.NewKeyFromSeed(seed.Bytes()).Public().(ed25519.PublicKey)); err != nil {
+			return audit.Report{}, err
+		}
+		checkpoints = append(checkpoints, *newest)
+	}
+	v, err := audit.NewVerifier(p, macKey.Bytes(), checkpoints...)
+	if err != nil {
+		return audit.Report{}, err
+	}
+	var n int64
+	err = db.ForPractice(p).AuditRecords(ctx, 0, func(r audit.Record) error {
+		if n++; progress != nil {
+			progress(n)
+		}
+		_, err := v.Add(r)
+		return err
+	})
+	if err != nil {
+		return audit.Report{}, err
+	}
+	return v.Finish()
+}
+
+// CheckNotBehind refuses a database that is older than the newest checkpoint
+// outside it. It reads one entry.
+func (s *Service) CheckNotBehind(ctx context.Context) error {
+	newest, err := s.Checkpoints.Newest(s.Practice)
+	if err != nil || newest == nil || newest.Size == 0 {
+		return err
+	}
+	evidence, _, err := s.EvidenceKeys(ctx, s.Practice)
+	if err != nil {
+		return err
+	}
+	if err := newest.Verify(evidence); err != nil {
+		return err
+	}
+	found := false
+	err = s.Catalogs.ForPractice(s.Practice).AuditRecords(ctx, newest.Size-1, func(r audit.Record) error {
+		found = r.Seq == newest.Size && r.Head == newest.Head
+		return errEnough
+	})
+	if err != nil && !errors.Is(err, errEnough) {
+		return err
+	}
+	if !found {
+		return fmt.Errorf("%w: the database is behind, or differs from, the checkpoint of %d entries kept outside it",
+			audit.ErrTampered, newest.Size)
+	}
+	return nil
+}

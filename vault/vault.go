@@ -1,0 +1,154 @@
+// Package vault is the domain: patients, their photos and what becomes of
+// them. It takes sealed uploads in, has them sanitised, keeps every rendition
+// under the photo's own data key, and opens one only against a consent.Permit.
+//
+// Every method that acts for somebody takes the consent.Principal, decides,
+// and writes the audit entry in the same place.
+package vault
+
+import (
+	"context"
+	"crypto/ed25519"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"photovault/consent"
+	"photovault/imaging"
+	"photovault/vault/audit"
+	"photovault/vault/blobs"
+	"photovault/vault/id"
+	"photovault/vault/keys"
+)
+
+// Config is what a Service is made of. All but the last group is required.
+type Config struct {
+	Practice id.Practice // the practice whose background work this process does
+	Catalogs Catalogs
+	Keys     keys.Service
+	Blobs    blobs.Store
+	Media    *imaging.Pool
+	// Checkpoints keeps signed checkpoints outside the database.
+	Checkpoints Checkpoints
+
+	Logger       *slog.Logger
+	Now          func() time.Time // UTC clock; for tests
+	Software     string           // named in receipts
+	MaxUpload    int64            // bytes of envelope; default 64 MiB
+	UploadLife   time.Duration    // since the last byte; default 24 h
+	SweepAge     time.Duration    // how long an object may stay planned; default 15 min
+	Ingests      int              // photos in work at once; default 2
+	CheckpointAt time.Duration    // how often the log is chained; default 500 ms
+}
+
+// Checkpoints is where checkpoints are kept, out of the database's reach.
+type Checkpoints interface {
+	Save(audit.Checkpoint) error
+	// Newest returns nil when there is none yet.
+	Newest(id.Practice) (*audit.Checkpoint, error)
+}
+
+// Service is the domain's entry. It is safe for concurrent use.
+type Service struct {
+	Config
+	uploads  locks
+	wake     chan struct{} // a photo was received
+	segments chan []byte   // buffers for segments: bounds the memory of uploads
+	streams  watch
+	chaining sync.Mutex
+}
+
+// New returns a Service. Run does its background work.
+func New(c Config) (*Service, error) {
+	if c.Catalogs == nil || c.Keys == nil || c.Blobs == nil || c.Media == nil || c.Checkpoints == nil || !id.Valid(string(c.Practice)) {
+		return nil, errors.New("vault: incomplete configuration")
+	}
+	if c.Logger == nil {
+		c.Logger = slog.Default()
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	c.MaxUpload = or(c.MaxUpload, 64<<20)
+	c.UploadLife = or(c.UploadLife, 24*time.Hour)
+	c.SweepAge = or(c.SweepAge, 15*time.Minute)
+	c.Ingests = or(c.Ingests, 2)
+	c.CheckpointAt = or(c.CheckpointAt, 500*time.Millisecond)
+	s := &Service{Config: c, wake: make(chan struct{}, 1), segments: make(chan []byte, segmentBuffers)}
+	for range segmentBuffers {
+		s.segments <- nil // made when first needed
+	}
+	s.streams.service, s.streams.again = s, make(chan struct{}, 1)
+	return s, nil
+}
+
+func or[T comparable](v, otherwise T) T {
+	var zero T
+	if v == zero {
+		return otherwise
+	}
+	return v
+}
+
+// Ready reports whether every store answers; the error names the first that
+// does not.
+func (s *Service) Ready(ctx context.Context) error {
+	for _, dep := range []struct {
+		name  string
+		ready func(context.Context) error
+	}{{"catalog", s.Catalogs.Ready}, {"keys", s.Keys.Ready}, {"objects", s.Blobs.Ready}} {
+		if err := dep.ready(ctx); err != nil {
+			return fmt.Errorf("%w: %s: %w", ErrUnavailable, dep.name, err)
+		}
+	}
+	return nil
+}
+
+func (s *Service) now() time.Time { return s.Now().UTC().Truncate(time.Millisecond) }
+
+// entry begins the audit entry of an act by who.
+func entry(who consent.Principal, a audit.Action, o audit.Outcome) *audit.Entry {
+	return &audit.Entry{Practice: who.Practice, Actor: who.Account, Role: string(who.Role), Action: a, Outcome: o, Source: who.Source}
+}
+
+// allow checks that the role may do the act at all; a refusal is written to
+// the log with what else is known of the attempt.
+func (s *Service) allow(ctx context.Context, who consent.Principal, act consent.Act, e *audit.Entry) error {
+	if who.May(act) {
+		return nil
+	}
+	return s.deny(ctx, who, e, consent.Refusal{Code: "role_not_allowed", Paragraph: "164.312(a)(1)",
+		Sentence: "Your role may not " + string(act) + "."})
+}
+
+// deny writes the refusal and returns it. An attempt that cannot be logged
+// fails as unavailable: nothing goes unlogged, refusals neither.
+func (s *Service) deny(ctx context.Context, who consent.Principal, e *audit.Entry, why ...consent.Refusal) error {
+	e.Outcome, e.Reason = audit.Denied, why[0].Code
+	if err := s.log(ctx, who, e); err != nil {
+		return err
+	}
+	return &DeniedError{Refusals: why}
+}
+
+// log writes an entry of its own.
+func (s *Service) log(ctx context.Context, who consent.Principal, e *audit.Entry) error {
+	// A client that hangs up must not keep its attempt out of the log.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	if err := s.Catalogs.ForPractice(who.Practice).WriteAudit(ctx, e); err != nil {
+		return fmt.Errorf("%w: audit: %w", ErrUnavailable, err)
+	}
+	return nil
+}
+
+// signingKey derives the practice's Ed25519 key from its sealed seed.
+func (s *Service) signingKey(ctx context.Context, p id.Practice, purpose keys.Purpose) (ed25519.PrivateKey, error) {
+	seed, err := s.Catalogs.PracticeKey(ctx, p, purpose)
+	if err != nil {
+		return nil, err
+	}
+	return ed25519.NewKeyFromSeed(seed.Bytes()), nil
+}
