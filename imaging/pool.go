@@ -176,7 +176,7 @@ func (p *Pool) run(ctx context.Context, mode wire.Mode, peak *int64, blobs ...[]
 	q := wire.Request{Mode: mode, Blobs: blobs, Limits: wire.Limits{
 		MaxPixels: p.cfg.Limits.MaxPixels, MaxSide: p.cfg.Limits.MaxSide, MemoryBytes: p.cfg.MemoryBytes}}
 	a, err := w.ask(limited, q, p.maxAnswer())
-	*peak = max(*peak, w.peak())
+	*peak = max(*peak, w.peak)
 	switch {
 	case err != nil && ctx.Err() != nil:
 		return wire.Answer{}, context.Cause(ctx)

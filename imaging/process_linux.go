@@ -1,6 +1,9 @@
 package imaging
 
 import (
+	"bytes"
+	"fmt"
+	"os"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -27,8 +30,18 @@ func cpuExceeded(s syscall.WaitStatus) bool {
 	return s.Signaled() && s.Signal() == syscall.SIGXCPU
 }
 
-// maxRSS returns the peak memory of an ended process in bytes; Linux counts in KiB.
-func maxRSS(u *syscall.Rusage) int64 { return int64(u.Maxrss) << 10 }
+// peakMemory returns the most memory a running process had resident, in bytes. The resource usage of
+// an ended one does not tell: it starts from the memory of the process that forked it.
+func peakMemory(pid int) int64 {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		return 0
+	}
+	_, rest, _ := bytes.Cut(b, []byte("VmHWM:"))
+	var kib int64
+	_, _ = fmt.Fscan(bytes.NewReader(rest), &kib)
+	return kib << 10
+}
 
 // nonDumpable reports whether a process of the same user may read this one's memory.
 func nonDumpable() bool {

@@ -17,7 +17,7 @@ func cpuExceeded(s syscall.WaitStatus) bool {
 	return s.Signaled() && s.Signal() == syscall.SIGXCPU
 }
 
-func maxRSS(u *syscall.Rusage) int64 { return u.Maxrss }
+func peakMemory(int) int64 { return 0 }
 
 func nonDumpable() bool { return false }
 

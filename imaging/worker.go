@@ -27,6 +27,7 @@ type worker struct {
 	waited  bool
 	state   *os.ProcessState
 	words   string // its stderr, once it has ended
+	peak    int64  // the most memory it had resident, in bytes; 0 when it did not answer
 }
 
 // startWorker starts a process and waits for its greeting until the deadline. It must be called on a
@@ -92,8 +93,12 @@ func (w *worker) ask(ctx context.Context, q wire.Request, maxAnswer int64) (wire
 	}()
 	// A worker that dies on its input breaks the pipe; what it said before is the better reason.
 	sent := wire.WriteRequest(w.in, q)
-	w.in.Close()
 	a, err := wire.ReadAnswer(w.out, maxAnswer)
+	if err == nil {
+		w.peak = peakMemory(w.cmd.Process.Pid)
+		w.in.Close()
+		err = wire.ReadEnd(w.out)
+	}
 	if err != nil {
 		return wire.Answer{}, fmt.Errorf("worker did not answer: %w", errors.Join(err, sent))
 	}
@@ -114,14 +119,6 @@ func (w *worker) end() {
 	_ = w.cmd.Wait()
 	w.state = w.cmd.ProcessState
 	w.closePipes()
-}
-
-// peak returns the most memory the ended worker had resident, in bytes.
-func (w *worker) peak() int64 {
-	if u, ok := w.state.SysUsage().(*syscall.Rusage); ok {
-		return maxRSS(u)
-	}
-	return 0
 }
 
 // verdict says what a worker that did not answer died of.

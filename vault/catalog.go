@@ -113,6 +113,8 @@ type Photos interface {
 	CommitPhoto(ctx context.Context, j *Job, p *Photo, k *PhotoKey, e *audit.Entry) error
 	// RejectPhoto ends the job with a refusal; objects and segments die.
 	RejectPhoto(ctx context.Context, j *Job, code string, e *audit.Entry) error
+	// RenewJob prolongs the lease and sets j.Lease. ErrGone when it was lost.
+	RenewJob(ctx context.Context, j *Job, until time.Time) error
 	// RetryJob gives the lease back; the job is due at t.
 	RetryJob(ctx context.Context, j *Job, t time.Time) error
 	// DeletePhoto appends the Deleted event, removes the wrapped keys, marks

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 	"time"
 
 	"photovault/imaging"
@@ -19,7 +20,9 @@ import (
 )
 
 const (
-	jobLease   = 2 * time.Minute
+	jobLease   = 6 * time.Second // renewed while the job is worked on; what a killed process held is free soon
+	renewEvery = 2 * time.Second
+	jobLimit   = 2 * time.Minute
 	maxBackoff = 5 * time.Minute
 	maxDecodes = 3 // attempts at a photo that the machine's load may have failed
 )
@@ -32,10 +35,10 @@ func (s *Service) ingestNext(ctx context.Context) (bool, error) {
 	if err != nil || j == nil {
 		return false, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, jobLease-10*time.Second)
+	work, cancel := context.WithTimeout(ctx, jobLimit)
 	defer cancel()
-	err = s.ingest(ctx, j)
-	if err == nil {
+	err = s.ingest(work, &lease{service: s, job: j, lost: cancel})
+	if err == nil || errors.Is(err, ErrGone) { // gone: deleted meanwhile, or another process has it
 		return true, nil
 	}
 	s.Logger.Warn("ingest will be retried", "photo", j.Photo, "attempt", j.Attempts, "error", err)
@@ -45,9 +48,44 @@ func (s *Service) ingestNext(ctx context.Context) (bool, error) {
 	return true, s.Catalogs.ForPractice(j.Practice).RetryJob(retry, j, s.now().Add(back))
 }
 
+// lease keeps a job while it is worked on.
+type lease struct {
+	service *Service
+	job     *Job
+	lost    context.CancelFunc // ends the work when the lease cannot be kept
+}
+
+// hold renews the lease until release is called, which must be before the job
+// is used to commit.
+func (l *lease) hold(ctx context.Context) (release func()) {
+	ctx, stop := context.WithCancel(ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		t := time.NewTicker(renewEvery)
+		defer t.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-t.C:
+			}
+			err := l.service.Catalogs.ForPractice(l.job.Practice).RenewJob(ctx, l.job, l.service.now().Add(jobLease))
+			if errors.Is(err, ErrGone) {
+				l.lost()
+				return
+			}
+		}
+	}()
+	return func() { stop(); <-done }
+}
+
 // ingest opens the envelope, has the photo sanitised, seals and stores every
 // rendition, and commits. An error means: try again later.
-func (s *Service) ingest(ctx context.Context, j *Job) error {
+func (s *Service) ingest(ctx context.Context, l *lease) error {
+	release := sync.OnceFunc(l.hold(ctx))
+	defer release()
+	j := l.job
 	catalog := s.Catalogs.ForPractice(j.Practice)
 	photo, err := catalog.Photo(ctx, j.Photo)
 	if err != nil {
@@ -76,12 +114,18 @@ func (s *Service) ingest(ctx context.Context, j *Job) error {
 	e := &audit.Entry{Action: audit.PhotoIngest, Actor: photo.DeclaredBy, Patient: photo.Patient, Photo: photo.ID}
 	if code != "" {
 		e.Outcome, e.Reason = audit.Denied, code
+		release()
 		if err := catalog.RejectPhoto(ctx, j, code, e); err != nil {
 			return err
 		}
 	} else {
 		e.Outcome = audit.Complete
-		if err := s.store(ctx, j, photo, result, e); err != nil {
+		ready, key, err := s.store(ctx, photo, result)
+		if err != nil {
+			return err
+		}
+		release()
+		if err := catalog.CommitPhoto(ctx, j, ready, key, e); err != nil {
 			return err
 		}
 	}
@@ -124,11 +168,11 @@ func (s *Service) openEnvelope(ctx context.Context, p *Photo, segments []Segment
 	}
 }
 
-// store seals and puts every rendition, then commits them all or none.
-func (s *Service) store(ctx context.Context, j *Job, p *Photo, result *imaging.Result, e *audit.Entry) error {
+// store seals and puts every rendition, and returns what there is to commit.
+func (s *Service) store(ctx context.Context, p *Photo, result *imaging.Result) (*Photo, *PhotoKey, error) {
 	key, wrapped, err := s.Keys.NewDataKey(ctx, keys.Context{Purpose: keys.Photo, Practice: p.Practice, Subject: string(p.ID)})
 	if err != nil {
-		return translate(err)
+		return nil, nil, translate(err)
 	}
 	defer key.Destroy()
 	ready := *p
@@ -141,15 +185,15 @@ func (s *Service) store(ctx context.Context, j *Job, p *Photo, result *imaging.R
 		wipe(r.Data)
 		r.Data = nil
 		if err != nil {
-			return err
+			return nil, nil, err
 		}
 		o := Object{ID: object, Area: string(blobs.Photos), Owner: string(p.ID), Size: int64(len(sealed))}
 		if err := s.Catalogs.ForPractice(p.Practice).PlanObjects(ctx, o); err != nil {
-			return err
+			return nil, nil, err
 		}
 		name := blobs.Name{Practice: p.Practice, Area: blobs.Photos, Object: object}
 		if err := s.Blobs.Put(ctx, name, bytes.NewReader(sealed), o.Size); err != nil {
-			return translate(err)
+			return nil, nil, translate(err)
 		}
 		ready.Renditions = append(ready.Renditions, Rendition{Name: r.Name, Object: object, ContentType: r.ContentType,
 			Width: r.Width, Height: r.Height, Size: size, SHA256: hex.EncodeToString(r.SHA256[:])})
@@ -159,9 +203,9 @@ func (s *Service) store(ctx context.Context, j *Job, p *Photo, result *imaging.R
 	ready.Receipt = &Receipt{Photo: p.ID, Practice: p.Practice, IssuedAt: now, Software: s.Software,
 		Findings: findings(&result.Findings, result.Renditions[0].SHA256)}
 	if err := s.signReceipt(ctx, ready.Receipt); err != nil {
-		return err
+		return nil, nil, err
 	}
-	return s.Catalogs.ForPractice(p.Practice).CommitPhoto(ctx, j, &ready, &PhotoKey{Photo: p.ID, Wrapped: wrapped}, e)
+	return &ready, &PhotoKey{Photo: p.ID, Wrapped: wrapped}, nil
 }
 
 // readAll reads r to its end, at most limit bytes; what it outgrows is wiped.

@@ -55,18 +55,19 @@ func TestSoakKill(t *testing.T) {
 		var high int64
 		go func() {
 			p, err := provider.Put(ctx, bytes.NewReader(photo), client.PutOptions{Photo: api.NewPhoto{Patient: patient},
-				Pinned: conf.UploadSigningKey, Practice: conf.Practice, Chunk: 1 << 20,
+				Pinned: conf.UploadSigningKey, Practice: conf.Practice, Chunk: 256 << 10,
 				Progress: func(n, _ int64) {
 					if n < high { // what was acknowledged before is not there any more
 						lost++
 					}
 					high = max(high, n)
 					acknowledged <- n
+					time.Sleep(30 * time.Millisecond) // as slow as Wi-Fi, so that kills fall into the upload too
 				}})
 			done <- ended{p, err}
 		}()
 		<-acknowledged // the upload exists
-		time.Sleep(time.Duration(rnd.Int64N(int64(700 * time.Millisecond))))
+		time.Sleep(time.Duration(rnd.Int64N(int64(900 * time.Millisecond))))
 		select {
 		case e := <-done:
 			duringIngest++

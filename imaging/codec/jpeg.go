@@ -34,6 +34,12 @@ func sanitiseJPEG(in []byte, lim wire.Limits) (wire.Answer, error) {
 	if err != nil {
 		return wire.Answer{}, err
 	}
+	kept := facts.orientation <= 1 && conv == nil
+	if !kept {
+		if err := checkMemory(l, len(in), true, lim); err != nil {
+			return wire.Answer{}, err
+		}
+	}
 	if err := l.walk(); err != nil {
 		return wire.Answer{}, err
 	}
@@ -47,13 +53,12 @@ func sanitiseJPEG(in []byte, lim wire.Limits) (wire.Answer, error) {
 		CaptureTime: facts.captureTime, Orientation: facts.orientation,
 		HadGPS: facts.hadGPS || l.xmpGPS, EXIFUnreadable: facts.unreadable,
 		Removed: l.removed, SourceProfile: class,
-		OrientationBaked: facts.orientation > 1, ColourConverted: conv != nil,
+		CodedDataKept: kept, OrientationBaked: facts.orientation > 1, ColourConverted: conv != nil,
 	}
-	f.CodedDataKept = !f.OrientationBaked && !f.ColourConverted
 	f.Pixels.Decoded = hashPixels(picture{img, 1})
 	f.Pixels.Encoded = f.Pixels.Decoded
 	var view rows = picture{img, facts.orientation}
-	if !f.CodedDataKept {
+	if !kept {
 		if conv != nil {
 			view = converted{view, conv}
 		}

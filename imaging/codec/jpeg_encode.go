@@ -77,7 +77,7 @@ func newEncoder(m colourModel, w, h, quality int) *jpegEncoder {
 	if m == modelGray {
 		n = 1
 	}
-	e := &jpegEncoder{out: make([]byte, 0, 1024+w*h*n/3)}
+	e := &jpegEncoder{out: make([]byte, 0, outputEstimate(w, h, n))}
 	l := &jpegLayout{sof: mSOF0, width: w, height: h, model: m}
 	bases := []*[64]byte{&quantLuma}
 	specs := [][2]*huffSpec{{mustHuff(0, dcLumaCounts, dcValues), mustHuff(1, acLumaCounts, acValues(acLumaHead))}}

@@ -52,8 +52,9 @@ func (l *jpegLayout) metadata(marker byte, body []byte) {
 	case marker == mAPP13 && bytes.HasPrefix(body, idPhoto):
 		kind = "Photoshop/IPTC"
 	case marker == mAPP14 && bytes.HasPrefix(body, idAdobe) && len(body) >= 12:
-		kind = "Adobe"
 		l.adobe = int(body[11])
+		l.adobeSize += size
+		return // counted once it is known whether one is written
 	}
 	l.removed.add(kind, size)
 }

@@ -20,6 +20,9 @@ const (
 // maxScans bounds the scans of one image. Cameras and editors write 1 to 12.
 const maxScans = 100
 
+// maxTables bounds its Huffman tables: each scan has at most a few of its own.
+const maxTables = 4 * maxScans
+
 // colourModel is how a JPEG's components are to be read.
 type colourModel byte
 
@@ -61,16 +64,18 @@ type jpegLayout struct {
 	quantUsed     [4]bool   // a component has been coded with it
 	scans         []scan
 
-	exif    []byte // first EXIF block, beginning with the TIFF header
-	icc     iccChunks
-	xmpGPS  bool
-	removed removals
-	sawJFIF bool
-	adobe   int // Adobe transform byte; -1 when absent
+	exif      []byte // first EXIF block, beginning with the TIFF header
+	icc       iccChunks
+	xmpGPS    bool
+	removed   removals
+	sawJFIF   bool
+	adobe     int // Adobe transform byte; -1 when absent
+	adobeSize int // bytes of Adobe segments
 
 	// State while parsing: what the next scan will read with.
 	huffDC, huffAC [4]*huffSpec
 	huffAll        []*huffSpec
+	inputSize      int
 	restart        int
 }
 
@@ -101,7 +106,7 @@ func parseJPEG(in []byte, lim wire.Limits) (*jpegLayout, error) {
 	if !IsJPEG(in) {
 		return nil, refuse(CodeFormat, "not a JPEG")
 	}
-	l := &jpegLayout{adobe: -1}
+	l := &jpegLayout{adobe: -1, inputSize: len(in)}
 	pos := 2
 	for {
 		start := pos
@@ -255,7 +260,7 @@ func (l *jpegLayout) frameHeader(marker byte, body []byte, lim wire.Limits) erro
 	} else if err := checkSampling(l.comps); err != nil {
 		return err
 	}
-	return checkMemory(l, lim)
+	return checkMemory(l, l.inputSize, false, lim)
 }
 
 // checkSize refuses bombs on the header alone.
@@ -315,7 +320,9 @@ func (l *jpegLayout) huffTables(body []byte) error {
 		if err != nil {
 			return err
 		}
-		l.huffAll = append(l.huffAll, h)
+		if l.huffAll = append(l.huffAll, h); len(l.huffAll) > maxTables {
+			return refuse(CodeComplex, "more than %d Huffman tables", maxTables)
+		}
 		if class == 0 {
 			l.huffDC[slot] = h
 		} else {
@@ -409,6 +416,10 @@ func (l *jpegLayout) finish() error {
 	default:
 		l.model = modelYCC
 	}
+	if l.model == modelRGB {
+		l.adobeSize = max(0, l.adobeSize-len(canonicalAdobe))
+	}
+	l.removed.add("Adobe", l.adobeSize)
 	for slot, t := range l.quant {
 		if t != nil && !l.quantUsed[slot] {
 			l.removed.add("unused tables", len(t))

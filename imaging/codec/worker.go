@@ -36,6 +36,8 @@ func WorkerMain(in io.Reader, out io.Writer, args []string) int {
 	if wire.WriteAnswer(out, a) != nil {
 		return 1
 	}
+	// The pool looks at this process once more before it lets go of it.
+	_, _ = io.Copy(io.Discard, in)
 	return 0
 }
 

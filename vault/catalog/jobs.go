@@ -66,6 +66,22 @@ func (c *practice) RetryJob(ctx context.Context, j *vault.Job, t time.Time) erro
 	})
 }
 
+func (c *practice) RenewJob(ctx context.Context, j *vault.Job, until time.Time) error {
+	if j.Practice != c.p {
+		return errForeign
+	}
+	until = fromMS(ms(until))
+	err := c.d.write(ctx, func(tx querier) error {
+		n, err := tx.exec(ctx, `UPDATE job SET lease_until = $1 WHERE practice = $2 AND photo = $3 AND attempts = $4 AND lease_until = $5`,
+			ms(until), c.p, j.Photo, j.Attempts, ms(j.Lease))
+		return count(n, err, vault.ErrGone)
+	})
+	if err == nil {
+		j.Lease = until
+	}
+	return err
+}
+
 // finishJob ends a job and the segments it worked on, and returns its photo,
 // which is still received.
 func (c *practice) finishJob(ctx context.Context, tx querier, k *practiceKeys, j *vault.Job) (*vault.Photo, error) {

@@ -52,6 +52,10 @@ func testIngest(t *testing.T, s *shelf) {
 	t.Run("a job that is given back is due at its time", func(t *testing.T) {
 		photo, _ := s.received(t, p.ID, by.ID)
 		j := s.claim(t, photo.ID)
+		stale := *j
+		must(t, s.c.RenewJob(ctx, j, j.Lease.Add(time.Minute)))
+		wantError(t, s.c.RenewJob(ctx, &stale, s.now.Add(time.Hour)), vault.ErrGone)
+		wantError(t, s.c.RetryJob(ctx, &stale, s.now), vault.ErrGone)
 		must(t, s.c.RetryJob(ctx, j, s.now.Add(time.Hour)))
 		wantError(t, s.c.RetryJob(ctx, j, s.now), vault.ErrGone)
 		if j, err := s.Catalogs.ClaimJob(ctx, s.now.Add(59*time.Minute), time.Minute); j != nil || err != nil {

@@ -46,7 +46,8 @@ func Probe(c Config) wire.Fences {
 	}
 	try(wire.ForkDenied, e)
 
-	_, _, e = unix.RawSyscall(unix.SYS_PTRACE, unix.PTRACE_TRACEME, 0, 0)
+	// A process that cannot exist: unfenced, the answer is "no such process".
+	_, _, e = unix.RawSyscall6(unix.SYS_PTRACE, unix.PTRACE_ATTACH, 1<<30, 0, 0, 0, 0)
 	try(wire.PtraceDenied, e)
 
 	self := uintptr(os.Getpid())

@@ -85,8 +85,7 @@ func WriteAnswer(w io.Writer, a Answer) error {
 	return writeFrame(w, answerMagic, f.b, blobs...)
 }
 
-// ReadAnswer reads an answer whose renditions are at most maxBytes together. It demands that nothing
-// follows.
+// ReadAnswer reads an answer whose renditions are at most maxBytes together.
 func ReadAnswer(r io.Reader, maxBytes int64) (Answer, error) {
 	f, err := readHead(r, answerMagic)
 	if err != nil {
@@ -119,11 +118,16 @@ func ReadAnswer(r io.Reader, maxBytes int64) (Answer, error) {
 	for i := range blobs {
 		a.Renditions[i].Data = blobs[i]
 	}
+	return a, nil
+}
+
+// ReadEnd demands that nothing follows.
+func ReadEnd(r io.Reader) error {
 	var one [1]byte
 	if n, err := r.Read(one[:]); n != 0 || err != io.EOF {
-		return Answer{}, fmt.Errorf("%w: data after the answer", ErrFrame)
+		return fmt.Errorf("%w: data after the answer", ErrFrame)
 	}
-	return a, nil
+	return nil
 }
 
 // side reads a picture's width or height; JPEG, PNG and WebP all stay below 2^31.

@@ -1,0 +1,170 @@
+package imaging_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"photovault/imaging"
+	"photovault/imaging/specimen"
+)
+
+// photos returns real photos by name, from $PHOTOVAULT_PHOTOS or ../shared/photos beside the module.
+func photos(t testing.TB, glob string) map[string][]byte {
+	t.Helper()
+	dir := os.Getenv("PHOTOVAULT_PHOTOS")
+	if dir == "" {
+		dir = filepath.Join("..", "..", "shared", "photos")
+	}
+	names, _ := filepath.Glob(filepath.Join(dir, glob))
+	if len(names) == 0 {
+		require(t, "no photos "+glob+" in "+dir+"; set PHOTOVAULT_PHOTOS")
+	}
+	out := map[string][]byte{}
+	for _, n := range names {
+		b, err := os.ReadFile(n)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out[filepath.Base(n)] = b
+	}
+	return out
+}
+
+// require skips for want of something outside the module, or fails where everything must be tested.
+func require(t testing.TB, what string) {
+	t.Helper()
+	if os.Getenv("PHOTOVAULT_REQUIRE") == "all" {
+		t.Fatal(what)
+	}
+	t.Skip(what)
+}
+
+func TestRealPhotosPass(t *testing.T) {
+	all := photos(t, "*.jpg")
+	p := pool(t, imaging.Config{}, "media-worker")
+	for name, in := range all {
+		t.Run(name, func(t *testing.T) {
+			r, err := p.Process(context.Background(), in)
+			if err != nil {
+				t.Fatal(err)
+			}
+			f := r.Findings
+			if gps := strings.Contains(name, "-gps"); gps && !f.HadGPS && name != "flir-gps.jpg" {
+				t.Error("GPS not noticed")
+			}
+			if f.EXIFUnreadable || f.CaptureTime == "" && name != "flir-gps.jpg" {
+				t.Errorf("EXIF not read: %+v", f)
+			}
+			if turned := strings.Contains(name, "rotated"); turned != f.OrientationBaked || turned == f.CodedDataKept {
+				t.Errorf("findings %+v", f)
+			}
+			if f.CodedDataKept {
+				scan := lastScan(r.Renditions[0].Data)
+				if !bytes.Contains(in, scan) {
+					t.Error("coded data is not that of the upload")
+				}
+				again, err := p.Process(context.Background(), r.Renditions[0].Data)
+				if err != nil || !bytes.Equal(again.Renditions[0].Data, r.Renditions[0].Data) {
+					t.Errorf("sanitising twice differs: %v", err)
+				}
+			}
+		})
+	}
+}
+
+// lastScan is everything behind the header of a sequential image's scan.
+func lastScan(b []byte) []byte {
+	at := bytes.LastIndex(b, []byte{0xFF, 0xDA})
+	return b[at : len(b)-2]
+}
+
+func TestFilesThatAreNoPhotosAreRefusedQuickly(t *testing.T) {
+	all := photos(t, filepath.Join("broken", "*"))
+	for _, glob := range []string{"*.png", "*.heic", "*.webp"} {
+		for n, b := range photos(t, glob) {
+			all[n] = b
+		}
+	}
+	p := pool(t, imaging.Config{}, "media-worker")
+	for name, in := range all {
+		start := time.Now()
+		_, err := p.Process(context.Background(), in)
+		if d := time.Since(start); codeOf(err) != string(imaging.UnsupportedFormat) || d > time.Second {
+			t.Errorf("%s: %v after %v", name, err, d)
+		}
+	}
+}
+
+func TestDamagedRealPhotosAreRefusedOrClean(t *testing.T) {
+	p := pool(t, imaging.Config{}, "media-worker")
+	for _, name := range []string{"htc-gps.jpg", "fuji-gps-xmp-small.jpg", "iphonexr-tiny-gps.jpg"} {
+		in := photos(t, name)[name]
+		for i, cut := range specimen.Cuts(in, 10) {
+			if _, err := p.Process(context.Background(), cut); codeOf(err) != string(imaging.Truncated) {
+				t.Errorf("%s cut at %d: %v", name, len(cut), err)
+			}
+			_ = i
+		}
+		for i, m := range specimen.Mutants(in, 20, 8) {
+			start := time.Now()
+			_, err := p.Process(context.Background(), m)
+			if c := codeOf(err); c == string(imaging.WorkerFailed) || c == string(imaging.UnsafeOutput) || time.Since(start) > time.Second {
+				t.Errorf("%s mutant %d: %v after %v", name, i, err, time.Since(start))
+			}
+		}
+	}
+}
+
+// structural are the tags that exiftool derives from any JPEG at all.
+var structural = map[string]bool{
+	"SourceFile": true, "ExifTool:ExifToolVersion": true, "File:FileSize": true, "File:FileType": true,
+	"File:FileTypeExtension": true, "File:MIMEType": true, "File:ImageWidth": true, "File:ImageHeight": true,
+	"File:EncodingProcess": true, "File:BitsPerSample": true, "File:ColorComponents": true,
+	"File:YCbCrSubSampling": true, "JFIF:JFIFVersion": true, "JFIF:ResolutionUnit": true,
+	"JFIF:XResolution": true, "JFIF:YResolution": true, "Composite:ImageSize": true, "Composite:Megapixels": true,
+	// Of the pipe that exiftool reads from.
+	"File:FileModifyDate": true, "File:FileAccessDate": true, "File:FileInodeChangeDate": true, "File:FilePermissions": true,
+}
+
+func TestExiftoolFindsStructureOnly(t *testing.T) {
+	exiftool, err := exec.LookPath("exiftool")
+	if err != nil {
+		require(t, "exiftool is not installed")
+	}
+	all := photos(t, "*.jpg")
+	all["specimen"] = specimen.JPEG(specimen.Full(300, 200, 1))
+	o := specimen.Full(300, 200, 1)
+	o.Orientation, o.ICC = 7, specimen.DisplayP3()
+	all["specimen, turned and converted"] = specimen.JPEG(o)
+	p := pool(t, imaging.Config{}, "media-worker")
+	for name, in := range all {
+		r, err := p.Process(context.Background(), in)
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		for _, x := range r.Renditions {
+			cmd := exec.Command(exiftool, "-j", "-G", "-a", "-u", "-U", "-ee", "-")
+			cmd.Stdin = bytes.NewReader(x.Data)
+			out, err := cmd.Output()
+			if err != nil {
+				t.Fatalf("%s: exiftool: %v", name, err)
+			}
+			var tags []map[string]any
+			if err := json.Unmarshal(out, &tags); err != nil || len(tags) != 1 {
+				t.Fatalf("%s: exiftool: %v", name, err)
+			}
+			for tag, v := range tags[0] {
+				if !structural[tag] {
+					t.Errorf("%s, %s: %s = %v", name, x.Name, tag, v)
+				}
+			}
+		}
+	}
+}
