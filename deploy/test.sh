@@ -12,9 +12,12 @@ have() { command -v "$1" >/dev/null 2>&1 || missing+=("$1 ($2)"); }
 have node "stock tus and HPKE clients"
 have exiftool "second opinion on metadata"
 have djpeg "second opinion on JPEG decoding"
+# The stock clients that tests talk to, at the versions their package.json pin.
 if [ -z "$PHOTOVAULT_NODE_MODULES" ] && command -v npm >/dev/null 2>&1; then
   cache="${XDG_CACHE_HOME:-$HOME/.cache}/photovault/node"
-  if mkdir -p "$cache" && cp api/testdata/tus/package.json "$cache/" && (cd "$cache" && npm install --silent --no-audit --no-fund --ignore-scripts >/dev/null 2>&1); then
+  mapfile -t manifests < <(git ls-files '*/testdata/*package.json' '*/testdata/package.json' | sort -u)
+  packages=$(node -e 'for (const f of process.argv.slice(1)) for (const [n, v] of Object.entries(JSON.parse(require("fs").readFileSync(f)).dependencies ?? {})) console.log(n + "@" + v)' "${manifests[@]}")
+  if mkdir -p "$cache" && (cd "$cache" && echo '{"private":true}' >package.json && npm install --silent --no-audit --no-fund --ignore-scripts $packages >/dev/null 2>&1); then
     export PHOTOVAULT_NODE_MODULES="$cache/node_modules"
   fi
 fi

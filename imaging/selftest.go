@@ -17,7 +17,7 @@ func (p *Pool) selfTest() error {
 	}
 	a, err := w.ask(ctx, wire.Request{Mode: wire.Probe}, 0)
 	if err != nil {
-		return fmt.Errorf("%w: self-test: %v", ErrMachine, err)
+		return fmt.Errorf("%w: self-test: %w", ErrMachine, err)
 	}
 	held := w.fences | a.Held
 	// A limit that was set but did not hold when tried does not count.

@@ -40,7 +40,7 @@ func startWorker(argv []string, deadline time.Time) (*worker, error) {
 		if err != nil {
 			closeAll(theirs[:])
 			w.closePipes()
-			return nil, fmt.Errorf("%w: %v", ErrMachine, err)
+			return nil, fmt.Errorf("%w: %w", ErrMachine, err)
 		}
 		if i == 0 {
 			theirs[i], *ours = r, wr
@@ -54,14 +54,14 @@ func startWorker(argv []string, deadline time.Time) (*worker, error) {
 	closeAll(theirs[:])
 	if err != nil {
 		w.closePipes()
-		return nil, fmt.Errorf("%w: %v", ErrMachine, err)
+		return nil, fmt.Errorf("%w: %w", ErrMachine, err)
 	}
 	_ = w.out.SetReadDeadline(deadline)
 	hello, err := wire.ReadHello(w.out)
 	_ = w.out.SetReadDeadline(time.Time{})
 	if err != nil {
 		w.end()
-		return nil, fmt.Errorf("%w: no greeting: %v", ErrMachine, err)
+		return nil, fmt.Errorf("%w: no greeting: %w", ErrMachine, err)
 	}
 	w.fences = hello.Fences
 	return w, nil

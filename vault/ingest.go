@@ -139,7 +139,7 @@ func (s *Service) ingest(ctx context.Context, l *lease) error {
 // of why it cannot be accepted. The caller wipes it.
 func (s *Service) openEnvelope(ctx context.Context, p *Photo, segments []Segment) (plain []byte, code string, err error) {
 	src := &staged{ctx: ctx, blobs: s.Blobs, practice: p.Practice, left: segments}
-	defer src.Close()
+	defer func() { _ = src.Close() }() // read only
 	var unavailable error
 	find := func(k id.UploadKey) (*envelope.PrivateKey, error) {
 		key, err := s.uploadPrivateKey(ctx, p.Practice, k)

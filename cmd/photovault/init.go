@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"time"
 
 	"photovault/consent"
@@ -117,13 +116,4 @@ func (c *initCommand) writeSettings(ctx context.Context, h home, s *stores, p id
 		*into = publicKey(seed)
 	}
 	return writeJSON(h.settings(), conf, 0o644)
-}
-
-func expandHome(path string) string {
-	if path == "~" || len(path) > 1 && path[:2] == "~/" {
-		if dir, err := os.UserHomeDir(); err == nil {
-			return filepath.Join(dir, path[1:])
-		}
-	}
-	return path
 }

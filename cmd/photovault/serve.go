@@ -95,7 +95,7 @@ func (c *serveCommand) Run(r *run) (err error) {
 	if listen == "" {
 		listen = strings.TrimPrefix(conf.Server, "https://")
 	}
-	l, err := net.Listen("tcp", listen)
+	l, err := (&net.ListenConfig{}).Listen(r.ctx, "tcp", listen)
 	if err != nil {
 		return fmt.Errorf("listen on %s: %w", listen, err)
 	}

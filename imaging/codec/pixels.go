@@ -151,13 +151,13 @@ func newPixelHash(m colourModel, w, h int) pixelHash {
 	b := append([]byte("photovault pixels v1"), byte(m))
 	b = binary.BigEndian.AppendUint32(b, uint32(w))
 	b = binary.BigEndian.AppendUint32(b, uint32(h))
-	p.h.Write(b)
+	_, _ = p.h.Write(b) // a hash takes everything
 	return p
 }
 
 func (p pixelHash) row(ch [][]byte) {
 	for _, c := range ch {
-		p.h.Write(c)
+		_, _ = p.h.Write(c)
 	}
 }
 

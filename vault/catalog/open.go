@@ -88,7 +88,7 @@ func OpenSQLite(ctx context.Context, path string, ks keys.Service, o Options) (_
 	d := &DB{dialect: sqlite, keys: ks, options: o, ring: map[id.Practice]*practiceKeys{}}
 	defer func() {
 		if err != nil {
-			d.Close()
+			_ = d.Close() // the first error is the one that counts
 		}
 	}()
 	if d.file, err = fileKey(ctx, path, ks, o.Practice); err != nil {

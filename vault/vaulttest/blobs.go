@@ -54,7 +54,7 @@ func newName() blobs.Name {
 func noise(n int) []byte {
 	b := make([]byte, n)
 	r := rand.NewChaCha8([32]byte{byte(n), byte(n >> 8), byte(n >> 16)})
-	r.Read(b)
+	_, _ = r.Read(b) // never fails
 	return b
 }
 

@@ -120,7 +120,7 @@ func (s *Store) listFan(ctx context.Context, practice id.Practice, area blobs.Ar
 	if err != nil {
 		return s.unavailable(err)
 	}
-	defer root.Close()
+	defer func() { _ = root.Close() }() // nothing was written through it
 	for _, e := range entries {
 		name := blobs.Name{Practice: practice, Area: area, Object: id.Object(e.Name())}
 		if !name.Valid() || place(name) != path.Join(folder, e.Name()) || !e.Type().IsRegular() {
