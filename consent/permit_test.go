@@ -161,7 +161,7 @@ func TestBearerSecretsAreNotPrinted(t *testing.T) {
 			t.Errorf("%s prints it: %s", verb, out)
 		}
 	}
-	for _, bad := range []consent.Bearer{"", "pvt_", b[:len(b)-1], b + "A", b[:len(b)-1] + "!", "pvt_" + b[:43]} {
+	for _, bad := range []consent.Bearer{"", "pvt_", b[:len(b)-1], b + "A", b[:len(b)-1] + "!", "pvt_" + b[:42]} {
 		if bad.Is(consent.TokenPrefix) {
 			t.Errorf("accepted a malformed secret of %d bytes", len(bad))
 		}

@@ -62,7 +62,7 @@ func TestSoakKill(t *testing.T) {
 					}
 					high = max(high, n)
 					acknowledged <- n
-					time.Sleep(30 * time.Millisecond) // as slow as Wi-Fi, so that kills fall into the upload too
+					time.Sleep(80 * time.Millisecond) // as slow as Wi-Fi, so that kills fall into the upload too
 				}})
 			done <- ended{p, err}
 		}()

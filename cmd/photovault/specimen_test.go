@@ -1,6 +1,7 @@
 package main
 
 import (
+	"os"
 	"testing"
 
 	"photovault/imaging/specimen"
@@ -12,8 +13,16 @@ func generatedPhoto(t *testing.T) []byte {
 	return specimen.JPEG(specimen.Full(3000, 2000, 1))
 }
 
-// largePhoto is a photo of 12 MP, as phones take them.
+// largePhoto is a photo of 12 MP, as phones take them; PHOTOVAULT_SOAK_PHOTO
+// names a real one.
 func largePhoto(t *testing.T) []byte {
 	t.Helper()
+	if path := os.Getenv("PHOTOVAULT_SOAK_PHOTO"); path != "" {
+		b, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return b
+	}
 	return specimen.JPEG(specimen.Full(4032, 3024, 2))
 }
