@@ -100,22 +100,11 @@ func (s *Server) Serve(ctx context.Context, l net.Listener, grace time.Duration)
 	return errors.Join(s.app.ShutdownWithTimeout(grace), <-done)
 }
 
-// everyAnswer sets the headers that no answer may lack, errors included
-// (THREATS: leaky links), and notes the request in the log by its route
-// pattern: paths can hold tokens.
+// everyAnswer sets the headers of every answer and notes the request in the
+// log by its route pattern: paths can hold tokens.
 func (s *Server) everyAnswer(c *fiber.Ctx) error {
 	began := time.Now()
-	h := &c.Response().Header
-	h.Set("Cache-Control", "private, no-store")
-	h.Set("Referrer-Policy", "no-referrer")
-	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("Content-Security-Policy", "default-src 'none'; sandbox; frame-ancestors "+s.ancestors())
-	h.Set("Cross-Origin-Resource-Policy", "same-site")
-	h.Set("Strict-Transport-Security", "max-age=31536000")
-	h.Set("X-Robots-Tag", "noindex")
-	if strings.HasPrefix(c.Path(), "/v1/uploads") {
-		h.Set("Tus-Resumable", tusVersion)
-	}
+	s.headers(c)
 	err := c.Next()
 	if err != nil {
 		err = s.fail(c, err)
@@ -127,6 +116,22 @@ func (s *Server) everyAnswer(c *fiber.Ctx) error {
 	s.Logger.Info("request", "method", method(c), "route", pattern, "status", c.Response().StatusCode(),
 		"ms", time.Since(began).Milliseconds())
 	return err
+}
+
+// headers are those that no answer may lack, errors included: links with
+// tokens must not leak, and a photo must not run as anything else.
+func (s *Server) headers(c *fiber.Ctx) {
+	h := &c.Response().Header
+	h.Set("Cache-Control", "private, no-store")
+	h.Set("Referrer-Policy", "no-referrer")
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Content-Security-Policy", "default-src 'none'; sandbox; frame-ancestors "+s.ancestors())
+	h.Set("Cross-Origin-Resource-Policy", "same-site")
+	h.Set("Strict-Transport-Security", "max-age=31536000")
+	h.Set("X-Robots-Tag", "noindex")
+	if strings.HasPrefix(c.Path(), "/v1/uploads") {
+		h.Set("Tus-Resumable", tusVersion)
+	}
 }
 
 func (s *Server) ancestors() string {

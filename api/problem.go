@@ -110,6 +110,7 @@ func problem(err error) *Problem {
 
 // fail is the one way an error leaves.
 func (s *Server) fail(c *fiber.Ctx, err error) error {
+	s.headers(c) // also where no route was reached: a request that is no HTTP
 	var fe *fiber.Error
 	if errors.As(err, &fe) { // Fiber's own: no such method, malformed request
 		switch fe.Code {

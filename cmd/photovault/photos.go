@@ -69,7 +69,7 @@ func (c *putCommand) Run(r *run) error {
 	ctx, cancel := context.WithTimeout(r.ctx, c.Wait)
 	defer cancel()
 	if p, err = cl.Await(ctx, p.ID); err != nil {
-		return err
+		return explain(p, err)
 	}
 	return r.say(p, "%s %s (%d renditions)", p.ID, p.State, len(p.Renditions))
 }
@@ -194,7 +194,7 @@ func (c *photoShow) Run(r *run) error {
 		return err
 	}
 	if p.RejectedCode != "" && !r.JSON {
-		fmt.Fprintf(r.out, "rejected: %s\n", p.RejectedCode)
+		fmt.Fprintf(r.out, "rejected: %s. %s\n", p.RejectedCode, advice[p.RejectedCode])
 	}
 	var rows [][]string
 	for _, v := range p.Renditions {
