@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"io"
 	"os"
+	"runtime"
 	"testing"
 	"time"
 
@@ -76,9 +77,7 @@ func faultyWorker(args []string) int {
 					b[i] = 1
 				}
 				keep = append(keep, b)
-				if len(keep) < 0 {
-					return 1
-				}
+				runtime.KeepAlive(keep)
 			}
 		case has("garbage"):
 			_, _ = os.Stdout.Write(bytes.Repeat([]byte("garbage!"), 1000))
@@ -112,6 +111,16 @@ func faultyWorker(args []string) int {
 			a.Renditions = a.Renditions[:2]
 		case has("name"):
 			a.Renditions[0].Name = "../../etc"
+		case has("kind"):
+			a.Findings.Removed = []wire.Removed{{Kind: "secret: 52.5200N 13.4050E", Bytes: 1}}
+		case has("time"):
+			a.Findings.CaptureTime = "secret"
+		case has("bytes"):
+			a.Findings.Removed[0].Bytes = 1 << 40
+		case has("profile"):
+			a.Findings.SourceProfile = "secret"
+		case has("detail"):
+			a = wire.Answer{Code: "truncated", Detail: "secret: 52.5200N 13.4050E"}
 		case has("code"):
 			a = wire.Answer{Code: "made_up", Detail: "bad\x00\x1b[31m detail"}
 		}

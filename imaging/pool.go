@@ -185,7 +185,7 @@ func (p *Pool) run(ctx context.Context, mode wire.Mode, peak *int64, blobs ...[]
 		p.cfg.Logger.Warn("imaging: media worker failed", "code", r.Code, "state", w.state.String(), "err", err)
 		return wire.Answer{}, r
 	case a.Code != "":
-		return wire.Answer{}, refusal(a.Code, a.Detail)
+		return wire.Answer{}, refusal(a.Code)
 	}
 	return a, nil
 }
@@ -214,6 +214,9 @@ func (p *Pool) Process(ctx context.Context, input []byte) (*Result, error) {
 	a, err := p.run(ctx, wire.Sanitise, &peak, input)
 	if err != nil {
 		return nil, err
+	}
+	if !a.Findings.Plausible(int64(len(input))) {
+		return nil, &Refusal{WorkerFailed, "the media worker's findings cannot be"}
 	}
 	if err := checkRenditions(a.Renditions); err != nil {
 		return nil, err

@@ -7,9 +7,14 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"math"
+	"os"
+	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -111,6 +116,8 @@ func TestWorkerFaultsStayWithTheirPhoto(t *testing.T) {
 		"memory": imaging.OutOfMemory, "garbage": imaging.WorkerFailed, "endless": imaging.WorkerFailed,
 		"huge": imaging.WorkerFailed, "trailing": imaging.WorkerFailed, "few": imaging.WorkerFailed,
 		"name": imaging.WorkerFailed, "code": imaging.WorkerFailed,
+		"kind": imaging.WorkerFailed, "time": imaging.WorkerFailed, "bytes": imaging.WorkerFailed,
+		"profile": imaging.WorkerFailed, "detail": imaging.Truncated,
 		"leak": imaging.UnsafeOutput, "trailer": imaging.UnsafeOutput, "notjpeg": imaging.UnsafeOutput,
 		"size": imaging.UnsafeOutput, "swap": imaging.UnsafeOutput,
 	} {
@@ -119,6 +126,9 @@ func TestWorkerFaultsStayWithTheirPhoto(t *testing.T) {
 			r, err := p.Process(context.Background(), bad)
 			if codeOf(err) != string(want) || r != nil {
 				t.Errorf("got %v, want %s", err, want)
+			}
+			if err != nil && strings.Contains(err.Error(), "secret") {
+				t.Errorf("the worker's words are passed on: %v", err)
 			}
 			if _, err := p.Process(context.Background(), good); err != nil {
 				t.Errorf("the next photo: %v", err)
@@ -185,6 +195,37 @@ func TestTroubleOfTheMachineIsNotThePhotosFault(t *testing.T) {
 	}
 }
 
+func TestAWorkerThatDiedWaitingIsReplaced(t *testing.T) {
+	p := pool(t, imaging.Config{}, "media-worker")
+	good := specimen.JPEG(specimen.Options{Width: 64, Height: 48})
+	for range 5 {
+		for _, pid := range children(t) {
+			_ = syscall.Kill(pid, syscall.SIGKILL)
+		}
+		if _, err := p.Process(context.Background(), good); err != nil && !errors.Is(err, imaging.ErrMachine) {
+			t.Errorf("blamed on the photo: %v", err)
+		}
+	}
+	if _, err := p.Process(context.Background(), good); err != nil {
+		t.Error(err)
+	}
+}
+
+// children returns the processes that this one has started and not yet reaped.
+func children(t *testing.T) (pids []int) {
+	t.Helper()
+	lists, _ := filepath.Glob("/proc/self/task/*/children")
+	for _, l := range lists {
+		b, _ := os.ReadFile(l)
+		for _, f := range strings.Fields(string(b)) {
+			if pid, err := strconv.Atoi(f); err == nil {
+				pids = append(pids, pid)
+			}
+		}
+	}
+	return pids
+}
+
 func TestLimitsAreKept(t *testing.T) {
 	p := pool(t, imaging.Config{Limits: imaging.Limits{MaxInputBytes: 100 << 10, MaxPixels: 1e6, MaxSide: 1200}}, "media-worker")
 	for _, c := range []struct {
@@ -210,6 +251,37 @@ func TestBrokenFilesAreRefusedWithinASecond(t *testing.T) {
 		if d := time.Since(start); codeOf(err) != b.Code || d > time.Second {
 			t.Errorf("%s: %v after %v", b.Name, err, d)
 		}
+	}
+}
+
+// The header tells what a photo will need: the worker's memory limit itself is never what refuses it.
+func TestWhatDoesNotFitIsRefusedOnItsHeader(t *testing.T) {
+	p := pool(t, imaging.Config{MemoryBytes: 48 << 20}, "media-worker")
+	seen := map[string]int{}
+	for mp := 1; mp <= 13; mp += 2 {
+		for _, orient := range []int{1, 6} {
+			w := 1150 * int(math.Sqrt(float64(mp))*100) / 100
+			in := specimen.JPEG(specimen.Options{Width: w, Height: mp * 1e6 / w, Orientation: orient, Quality: 95})
+			r, err := p.Process(context.Background(), in)
+			if c := codeOf(err); c != "accepted" && c != string(imaging.TooManyPixels) {
+				t.Errorf("%d megapixels, orientation %d: %v", mp, orient, err)
+			}
+			if err == nil && r.Findings.WorkerMaxRSS > 48<<20 {
+				t.Errorf("%d megapixels, orientation %d: %d MiB", mp, orient, r.Findings.WorkerMaxRSS>>20)
+			}
+			seen[codeOf(err)]++
+		}
+	}
+	if len(seen) != 2 {
+		t.Errorf("want both outcomes, got %v", seen)
+	}
+}
+
+func TestTwelveMegapixelsTakeLittleMemory(t *testing.T) {
+	p := pool(t, imaging.Config{}, "media-worker")
+	r, err := p.Process(context.Background(), specimen.JPEG(specimen.Options{Width: 4032, Height: 3024}))
+	if err != nil || r.Findings.WorkerMaxRSS > 80<<20 {
+		t.Errorf("%v, %d MiB", err, r.Findings.WorkerMaxRSS>>20)
 	}
 }
 

@@ -48,17 +48,23 @@ var (
 	ErrClosed = errors.New("imaging: pool is closed")
 )
 
-// knownCodes are the codes that a worker itself may give.
-var knownCodes = map[string]bool{
-	string(UnsupportedFormat): true, string(UnsupportedCoding): true, string(UnsupportedColour): true,
-	string(Truncated): true, string(Corrupt): true, string(TooManyPixels): true, string(TooComplex): true,
-	string(UnsafeOutput): true,
+// advice is what a worker's refusal means to a person. The worker's own words are not passed on: it
+// has seen the photo and is not trusted to be silent about it.
+var advice = map[Code]string{
+	UnsupportedFormat: "only JPEG photos are accepted",
+	UnsupportedCoding: "a JPEG variant that cameras do not write; save it as an ordinary JPEG and send it again",
+	UnsupportedColour: "its colour profile cannot be converted faithfully; save it as sRGB and send it again",
+	Truncated:         "the file is incomplete; send it again",
+	Corrupt:           "the file is damaged; send it again from the original",
+	TooManyPixels:     "the picture has more pixels than this service can open",
+	TooComplex:        "the file would take too long to open; save it as an ordinary JPEG and send it again",
+	UnsafeOutput:      "the sanitised photo did not pass its check and was discarded",
 }
 
-// refusal turns a worker's word into an error; a code that it should not know is a failure.
-func refusal(code, detail string) *Refusal {
-	if !knownCodes[code] {
-		return &Refusal{WorkerFailed, detail}
+// refusal turns a worker's code into an error; one that a worker cannot give is a failure.
+func refusal(code string) *Refusal {
+	if text, ok := advice[Code(code)]; ok {
+		return &Refusal{Code(code), text}
 	}
-	return &Refusal{Code(code), detail}
+	return &Refusal{WorkerFailed, "the media worker failed on the photo"}
 }

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"os"
 	"path/filepath"
 	"runtime/debug"
 	"strings"
@@ -60,11 +59,7 @@ func (c *serveCommand) Run(r *run) (err error) {
 	}
 	debug.SetMemoryLimit(256 << 20)
 
-	self, err := os.Executable()
-	if err != nil {
-		return err
-	}
-	media, err := imaging.NewPool(imaging.Config{Command: []string{self, "media-worker"}, Workers: c.Workers, Logger: log})
+	media, err := imaging.NewPool(imaging.Config{Workers: c.Workers, Logger: log}) // workers are this binary
 	if err != nil {
 		return fmt.Errorf("media worker: %w", err)
 	}

@@ -5,6 +5,8 @@ import (
 
 	"github.com/rwcarlsen/goexif/exif"
 	"github.com/rwcarlsen/goexif/tiff"
+
+	"photovault/imaging/internal/wire"
 )
 
 // exifFacts is all that is ever read from EXIF. There is no field for a position.
@@ -40,7 +42,7 @@ func readEXIF(p []byte) exifFacts {
 		if err != nil || tag.Format() != tiff.StringVal {
 			continue
 		}
-		if s, err := tag.StringVal(); err == nil && isEXIFTime(s) {
+		if s, err := tag.StringVal(); err == nil && wire.IsEXIFTime(s) {
 			facts.captureTime = s
 			break
 		}
@@ -51,20 +53,4 @@ func readEXIF(p []byte) exifFacts {
 		}
 	}
 	return facts
-}
-
-// isEXIFTime admits "2006:01:02 15:04:05" and nothing else: the field is free text otherwise, and the
-// receipt must not carry it.
-func isEXIFTime(s string) bool {
-	const form = "0000:00:00 00:00:00"
-	if len(s) != len(form) {
-		return false
-	}
-	for i := range form {
-		digit := s[i] >= '0' && s[i] <= '9'
-		if form[i] == '0' && !digit || form[i] != '0' && s[i] != form[i] {
-			return false
-		}
-	}
-	return true
 }

@@ -21,11 +21,19 @@ func ReadEXIF(p []byte) EXIFFacts {
 	return EXIFFacts{f.captureTime, f.orientation, f.hadGPS, f.adobeRGB, f.unreadable}
 }
 
+func Sanitise(in []byte, lim wire.Limits) (wire.Answer, error) {
+	a := Answer(wire.Request{Mode: wire.Sanitise, Limits: lim, Blobs: [][]byte{in}})
+	if a.Code != "" {
+		return wire.Answer{}, &Refusal{a.Code, a.Detail}
+	}
+	return a, nil
+}
+
 func Scan(p []byte) (wire.Seen, error) { return scanJPEG(p, noLimits) }
 
 // Walk follows the codes of an image and reports how its data ends.
 func Walk(p []byte) error {
-	l, err := parseJPEG(p, noLimits)
+	l, err := parseJPEG(p, toScan, noLimits)
 	if err != nil {
 		return err
 	}
@@ -35,7 +43,7 @@ func Walk(p []byte) error {
 // Encode codes a picture as it lies.
 func Encode(m image.Image, quality int) []byte {
 	b, _ := encodeJPEG(picture{m, 1}, quality)
-	return b
+	return b.join()
 }
 
 // Converter returns the conversion from a profile to sRGB; same reports that nothing is to be done.
@@ -47,8 +55,6 @@ func Converter(icc []byte) (convert func(r, g, b byte) (x, y, z byte), same bool
 	c := newConversion(rgb)
 	return c.rgb, c.isIdentity(), nil
 }
-
-func Decode(p []byte) (image.Image, error) { return decodeJPEG(p) }
 
 func HashPixels(m image.Image) [32]byte { return hashPixels(picture{m, 1}) }
 

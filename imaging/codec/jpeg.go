@@ -1,7 +1,6 @@
 package codec
 
 import (
-	"bytes"
 	"fmt"
 	"image"
 	"image/jpeg"
@@ -16,16 +15,16 @@ var noLimits = wire.Limits{MaxPixels: math.MaxInt64, MaxSide: math.MaxInt64, Mem
 // Strip rewrites a JPEG from its allow-list of segments. It decodes nothing and does not yet notice
 // data hidden behind the last block of a scan: sanitising walks the image as well.
 func Strip(in []byte, lim wire.Limits) ([]byte, error) {
-	l, err := parseJPEG(in, lim)
+	l, err := parseJPEG(in, toScan, lim)
 	if err != nil {
 		return nil, err
 	}
-	return l.rebuild(), nil
+	return l.rebuild().join(), nil
 }
 
-// sanitiseJPEG turns an upload into its renditions.
+// sanitiseJPEG turns an upload into its renditions. The original comes in pieces.
 func sanitiseJPEG(in []byte, lim wire.Limits) (wire.Answer, error) {
-	l, err := parseJPEG(in, lim)
+	l, err := parseJPEG(in, toSanitise, lim)
 	if err != nil {
 		return wire.Answer{}, err
 	}
@@ -36,7 +35,7 @@ func sanitiseJPEG(in []byte, lim wire.Limits) (wire.Answer, error) {
 	}
 	kept := facts.orientation <= 1 && conv == nil
 	if !kept {
-		if err := checkMemory(l, len(in), true, lim); err != nil {
+		if err := checkMemory(l, toRecode, lim); err != nil {
 			return wire.Answer{}, err
 		}
 	}
@@ -44,7 +43,7 @@ func sanitiseJPEG(in []byte, lim wire.Limits) (wire.Answer, error) {
 		return wire.Answer{}, err
 	}
 	original := l.rebuild()
-	img, err := decodeJPEG(original)
+	img, err := l.decode(original)
 	if err != nil {
 		return wire.Answer{}, err
 	}
@@ -57,17 +56,10 @@ func sanitiseJPEG(in []byte, lim wire.Limits) (wire.Answer, error) {
 	}
 	f.Pixels.Decoded = hashPixels(picture{img, 1})
 	f.Pixels.Encoded = f.Pixels.Decoded
-	var view rows = picture{img, facts.orientation}
-	if !kept {
-		if conv != nil {
-			view = converted{view, conv}
-		}
-		original, f.Pixels.Encoded = encodeJPEG(view, bakedQuality)
-	}
-	w, h := view.size()
-	out := []wire.Rendition{{Name: "original", ContentType: "image/jpeg", Width: w, Height: h, Data: original}}
+	a := wire.Answer{Renditions: make([]wire.Rendition, 3), Pieces: make([][][]byte, 3)}
+	// The small ones first: what they need on the way is free again when the original grows.
 	small := shrink(img, facts.orientation, conv)
-	for _, r := range []struct {
+	for i, r := range []struct {
 		name    string
 		quality int
 	}{{"web", webQuality}, {"thumb", thumbQuality}} {
@@ -78,35 +70,52 @@ func sanitiseJPEG(in []byte, lim wire.Limits) (wire.Answer, error) {
 		if err != nil {
 			return wire.Answer{}, err
 		}
-		out = append(out, wire.Rendition{Name: r.name, ContentType: "image/jpeg",
-			Width: small.Rect.Dx(), Height: small.Rect.Dy(), Data: data})
+		a.Renditions[i+1] = wire.Rendition{Name: r.name, ContentType: "image/jpeg",
+			Width: small.Rect.Dx(), Height: small.Rect.Dy(), Data: data}
 	}
-	return wire.Answer{Findings: f, Renditions: out}, nil
+	var view rows = picture{img, facts.orientation}
+	if conv != nil {
+		view = converted{view, conv}
+	}
+	if !kept {
+		original, f.Pixels.Encoded = encodeJPEG(view, bakedQuality)
+	}
+	w, h := view.size()
+	a.Renditions[0] = wire.Rendition{Name: "original", ContentType: "image/jpeg", Width: w, Height: h}
+	a.Pieces[0] = original
+	a.Findings = f
+	return a, nil
 }
 
 // scanJPEG checks a finished rendition as if it came from a stranger: it must be exactly what rebuild
 // writes for what it contains, every code in it must be sound, and it must decode.
 func scanJPEG(in []byte, lim wire.Limits) (wire.Seen, error) {
-	l, err := parseJPEG(in, lim)
+	l, err := parseJPEG(in, toScan, lim)
 	if err != nil {
 		return wire.Seen{}, refuse(CodeUnsafe, "a rendition is not readable: %v", err)
 	}
 	if err := l.walk(); err != nil {
 		return wire.Seen{}, refuse(CodeUnsafe, "a rendition is not sound: %v", err)
 	}
-	if !bytes.Equal(l.rebuild(), in) {
+	if !l.rebuild().equal(in) {
 		return wire.Seen{}, refuse(CodeUnsafe, "a rendition holds more than its picture")
 	}
-	img, err := decodeJPEG(in)
+	img, err := l.decode(pieces{in})
 	if err != nil {
 		return wire.Seen{}, refuse(CodeUnsafe, "a rendition does not decode: %v", err)
 	}
 	return wire.Seen{ContentType: "image/jpeg", Width: l.width, Height: l.height, Pixels: hashPixels(picture{img, 1})}, nil
 }
 
-// decodeJPEG decodes data that parseJPEG and walk have accepted.
-func decodeJPEG(data []byte) (image.Image, error) {
-	img, err := jpeg.Decode(bytes.NewReader(data))
+// decode decodes an image that walk has accepted; whole is the image itself.
+func (l *jpegLayout) decode(whole pieces) (image.Image, error) {
+	if l.sof == mSOF2 {
+		var err error
+		if whole, err = l.sequential(); err != nil {
+			return nil, err
+		}
+	}
+	img, err := jpeg.Decode(whole.reader())
 	if err != nil {
 		return nil, refuse(CodeCoding, "%v", err)
 	}

@@ -9,7 +9,7 @@ const bakedQuality = 95
 // rebuild. image/jpeg writes 4:2:0 only, which would halve the colour resolution of a clinical photo
 // once more. It also returns the hash of the pixels it was given. The output depends on nothing but
 // the input.
-func encodeJPEG(src rows, quality int) ([]byte, [sha256.Size]byte) {
+func encodeJPEG(src rows, quality int) (pieces, [sha256.Size]byte) {
 	w, h := src.size()
 	e := newEncoder(src.model(), w, h, quality)
 	hash := newPixelHash(src.model(), w, h)
@@ -45,9 +45,14 @@ func pad(ch [][]byte, w int) {
 	}
 }
 
+// chunkSize is the size of the pieces that the encoder gives out. Growing one buffer would need more
+// than twice its size at times.
+const chunkSize = 256 << 10
+
 // jpegEncoder holds the state of one image: per component a quantisation table, Huffman codes and
 // the last DC value.
 type jpegEncoder struct {
+	done pieces
 	out  []byte
 	acc  uint64
 	n    uint
@@ -77,13 +82,13 @@ func newEncoder(m colourModel, w, h, quality int) *jpegEncoder {
 	if m == modelGray {
 		n = 1
 	}
-	e := &jpegEncoder{out: make([]byte, 0, outputEstimate(w, h, n))}
+	e := &jpegEncoder{}
 	l := &jpegLayout{sof: mSOF0, width: w, height: h, model: m}
 	bases := []*[64]byte{&quantLuma}
-	specs := [][2]*huffSpec{{mustHuff(0, dcLumaCounts, dcValues), mustHuff(1, acLumaCounts, acValues(acLumaHead))}}
+	specs := [][2]*huffSpec{annexK[0]()}
 	if m == modelYCC {
 		bases = append(bases, &quantChroma)
-		specs = append(specs, [2]*huffSpec{mustHuff(0, dcChromaCounts, dcValues), mustHuff(1, acChromaCounts, acValues(acChromaHead))})
+		specs = append(specs, annexK[1]())
 	}
 	quants := make([]*encQuant, len(bases))
 	codes := make([][2]*[256]encCode, len(bases))
@@ -101,8 +106,9 @@ func newEncoder(m colourModel, w, h, quality int) *jpegEncoder {
 		e.comp = append(e.comp, encComponent{quant: quants[t], dc: codes[t][0], ac: codes[t][1]})
 	}
 	l.scans = []scan{s}
-	head := l.rebuild()
-	e.out = append(e.out, head[:len(head)-2]...) // without the end of image
+	e.done = l.rebuild()
+	e.done = e.done[:len(e.done)-1] // without the end of image
+	e.out = make([]byte, 0, chunkSize)
 	return e
 }
 
@@ -119,6 +125,16 @@ func newQuant(base *[64]byte, slot, quality int) (*encQuant, []byte) {
 		q.recip[nat] = (1<<32 + d - 1) / d
 	}
 	return q, body
+}
+
+// annexK makes the Huffman tables of T.81 annex K, DC and AC: for luminance and for chrominance.
+var annexK = [2]func() [2]*huffSpec{
+	func() [2]*huffSpec {
+		return [2]*huffSpec{mustHuff(0, dcLumaCounts, dcValues), mustHuff(1, acLumaCounts, acValues(acLumaHead))}
+	},
+	func() [2]*huffSpec {
+		return [2]*huffSpec{mustHuff(0, dcChromaCounts, dcValues), mustHuff(1, acChromaCounts, acValues(acChromaHead))}
+	},
 }
 
 func mustHuff(class byte, counts [16]byte, values []byte) *huffSpec {
@@ -157,15 +173,21 @@ func (e *jpegEncoder) strip(strip [][][]byte, w int) {
 	}
 }
 
-// block quantises and codes one block (T.81 F.1.2).
+// block quantises one block and codes it.
 func (e *jpegEncoder) block(c *encComponent, b *[64]int32) {
-	dc := c.quant.divide(b[0], 0)
-	e.value(c.dc, 0, dc-c.last)
-	c.last = dc
+	var q [64]int16
+	for k, nat := range zigZag {
+		q[k] = int16(c.quant.divide(b[nat], nat))
+	}
+	e.coded(c, &q)
+}
+
+// coded writes one block of quantised coefficients in zig-zag order (T.81 F.1.2).
+func (e *jpegEncoder) coded(c *encComponent, b *[64]int16) {
+	e.value(c.dc, 0, int32(b[0])-c.last)
+	c.last = int32(b[0])
 	run := byte(0)
-	for k := 1; k < 64; k++ {
-		nat := zigZag[k]
-		v := c.quant.divide(b[nat], nat)
+	for _, v := range b[1:] {
 		if v == 0 {
 			run++
 			continue
@@ -173,7 +195,7 @@ func (e *jpegEncoder) block(c *encComponent, b *[64]int32) {
 		for ; run > 15; run -= 16 {
 			e.put(c.ac[0xF0].bits, uint(c.ac[0xF0].n))
 		}
-		e.value(c.ac, run, v)
+		e.value(c.ac, run, int32(v))
 		run = 0
 	}
 	if run > 0 {
@@ -207,6 +229,10 @@ func (e *jpegEncoder) value(codes *[256]encCode, run byte, v int32) {
 func (e *jpegEncoder) put(bits uint32, n uint) {
 	e.acc = e.acc<<n | uint64(bits)
 	e.n += n
+	if len(e.out) > chunkSize-16 {
+		e.done = append(e.done, e.out)
+		e.out = make([]byte, 0, chunkSize)
+	}
 	for e.n >= 8 {
 		e.n -= 8
 		b := byte(e.acc >> e.n)
@@ -218,10 +244,10 @@ func (e *jpegEncoder) put(bits uint32, n uint) {
 }
 
 // finish fills the last byte with ones and ends the image.
-func (e *jpegEncoder) finish() []byte {
+func (e *jpegEncoder) finish() pieces {
 	if e.n > 0 {
 		k := 8 - e.n
 		e.put(1<<k-1, k)
 	}
-	return append(e.out, 0xFF, mEOI)
+	return append(e.done, append(e.out, 0xFF, mEOI))
 }

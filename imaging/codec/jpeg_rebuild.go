@@ -1,6 +1,10 @@
 package codec
 
-import "encoding/binary"
+import (
+	"bytes"
+	"encoding/binary"
+	"io"
+)
 
 // jfifSize is a canonical JFIF segment with its marker.
 const jfifSize = 18
@@ -13,54 +17,86 @@ var canonicalJFIF = [jfifSize]byte{0xFF, mAPP0, 0, 16, 'J', 'F', 'I', 'F', 0, 1,
 var canonicalAdobe = [16]byte{0xFF, mAPP14, 0, 14, 'A', 'd', 'o', 'b', 'e', 0, 100, 0, 0, 0, 0, 0}
 
 // rebuild writes the image that a layout describes and nothing else: every segment is composed here,
-// only tables that a scan reads are written, and entropy-coded data is copied bit for bit.
-func (l *jpegLayout) rebuild() []byte {
-	size := 4096
-	for i := range l.scans {
-		size += 1024
-		for _, p := range l.scans[i].spans() {
-			size += len(p)
-		}
-	}
-	out := make([]byte, 0, size)
-	out = append(out, 0xFF, mSOI)
+// only tables that a scan reads are written, and entropy-coded data is taken over bit for bit. The
+// result is in pieces, most of which lie in the input.
+func (l *jpegLayout) rebuild() pieces {
+	out := pieces{}
+	b := []byte{0xFF, mSOI}
 	if l.model == modelRGB {
-		out = append(out, canonicalAdobe[:]...)
+		b = append(b, canonicalAdobe[:]...)
 	} else {
-		out = append(out, canonicalJFIF[:]...)
+		b = append(b, canonicalJFIF[:]...)
 	}
 	for slot, t := range l.quant {
 		if l.quantUsed[slot] {
-			out = appendSegment(out, mDQT, t)
+			b = appendSegment(b, mDQT, t)
 		}
 	}
 	sof := []byte{8, byte(l.height >> 8), byte(l.height), byte(l.width >> 8), byte(l.width), byte(len(l.comps))}
 	for _, c := range l.comps {
 		sof = append(sof, c.id, c.h<<4|c.v, c.tq)
 	}
-	out = appendSegment(out, l.sof, sof)
+	b = appendSegment(b, l.sof, sof)
 	var dc, ac [4]*huffSpec
 	restart := 0
 	for i := range l.scans {
 		s := &l.scans[i]
 		for _, c := range s.comps {
 			if s.usesDC() {
-				out = appendHuffman(out, &dc, s.dc[c.td], c.td)
+				b = appendHuffman(b, &dc, s.dc[c.td], c.td)
 			}
 			if s.usesAC() {
-				out = appendHuffman(out, &ac, s.ac[c.ta], c.ta)
+				b = appendHuffman(b, &ac, s.ac[c.ta], c.ta)
 			}
 		}
 		if s.restart != restart {
 			restart = s.restart
-			out = appendSegment(out, mDRI, binary.BigEndian.AppendUint16(nil, uint16(restart)))
+			b = appendSegment(b, mDRI, binary.BigEndian.AppendUint16(nil, uint16(restart)))
 		}
-		out = appendSegment(out, mSOS, s.header(l))
-		for _, p := range s.spans() {
-			out = append(out, p...)
-		}
+		out = append(out, appendSegment(b, mSOS, s.header(l)))
+		out = append(out, s.spans()...)
+		b = nil
 	}
-	return append(out, 0xFF, mEOI)
+	return append(out, []byte{0xFF, mEOI})
+}
+
+// pieces are bytes that follow one another without lying beside one another.
+type pieces [][]byte
+
+func (p pieces) size() (n int) {
+	for _, b := range p {
+		n += len(b)
+	}
+	return n
+}
+
+// join copies the pieces into one.
+func (p pieces) join() []byte {
+	out := make([]byte, 0, p.size())
+	for _, b := range p {
+		out = append(out, b...)
+	}
+	return out
+}
+
+// reader reads the pieces one after another.
+func (p pieces) reader() io.Reader {
+	rs := make([]io.Reader, len(p))
+	for i, b := range p {
+		rs[i] = bytes.NewReader(b)
+	}
+	return io.MultiReader(rs...)
+}
+
+// equal reports whether the pieces together are b.
+func (p pieces) equal(b []byte) bool {
+	for _, x := range p {
+		if !bytes.HasPrefix(b, x) {
+			return false
+		}
+		b = b[len(x):]
+	}
+	return len(b) == 0
 }
 
 // spans are the parts of the scan's data that belong to the image.

@@ -1,14 +1,13 @@
 package codec
 
-import "math/bits"
-
 // maxBlockVisits bounds the work of decoding: coded blocks times scans. The largest photo within the
 // pixel limit, in ten scans, stays well below; what does not is a bomb.
 const maxBlockVisits = 32 << 20
 
 // walk follows every Huffman code of the image without computing a pixel. It finds out what a
 // decoder's tolerance hides: image data that ends early, data behind the last block of a scan,
-// scans that overwrite one another. It sets scan.keep to the parts that belong to the image.
+// scans that overwrite one another. It sets scan.keep to the parts that belong to the image, and of a
+// progressive image it collects the coefficients.
 func (l *jpegLayout) walk() error {
 	w := walker{l: l}
 	for i := range l.comps {
@@ -27,11 +26,8 @@ func (l *jpegLayout) walk() error {
 type walker struct {
 	l *jpegLayout
 	// state holds, for each coefficient, the bit down to which it has been coded; -1 when not yet.
-	state [3][64]int8
-	// nonZero holds, for each block of a component, which coefficients are not zero: all that a
-	// refinement scan needs to be followed (T.81 G.1.2.3).
-	nonZero [3][]uint64
-	visits  int64
+	state  [3][64]int8
+	visits int64
 }
 
 // advance checks that the scan comes in its turn, so that no coefficient is coded twice.
@@ -83,9 +79,6 @@ func (w *walker) scan(s *scan) error {
 		bw, bh := w.l.blocks(s.comps[0].index)
 		mcus, perMCU = bw*bh, 1
 		order = append(order, s.comps[0])
-		if w.l.sof == mSOF2 && w.nonZero[s.comps[0].index] == nil && s.se > 0 {
-			w.nonZero[s.comps[0].index] = make([]uint64, mcus)
-		}
 	} else {
 		c := w.l.comps[0]
 		mcus = int(ceilDiv(int64(w.l.width), 8*int64(c.h)) * ceilDiv(int64(w.l.height), 8*int64(c.v)))
@@ -102,6 +95,9 @@ func (w *walker) scan(s *scan) error {
 	}
 	if w.visits += int64(mcus) * int64(perMCU); w.visits > maxBlockVisits {
 		return refuse(CodeComplex, "more than %d blocks to decode", maxBlockVisits)
+	}
+	if w.l.sof == mSOF2 {
+		w.l.allocate(s)
 	}
 	return w.intervals(s, order, mcus)
 }
@@ -161,34 +157,11 @@ func (s *scan) hold(p []byte) {
 
 // interval walks n units beginning with number first.
 func (w *walker) interval(r *bitReader, s *scan, order []scanComponent, first, n int) error {
-	ok := true
-	switch {
-	case w.l.sof != mSOF2:
+	ok := false
+	if w.l.sof == mSOF2 {
+		ok = w.l.progressiveInterval(r, s, first, n)
+	} else {
 		ok = walkSequential(r, s, order, n)
-	case s.ss == 0 && s.ah == 0:
-		for i := 0; ok && i < n && !r.short(); i++ {
-			for _, c := range order {
-				var size byte
-				if size, ok = r.value(s.dc[c.td]); !ok {
-					break
-				}
-				r.skip(int(size))
-			}
-		}
-	case s.ss == 0:
-		for i := 0; i < n && !r.short(); i++ {
-			for range order {
-				r.skip(1)
-			}
-		}
-	default:
-		c := order[0]
-		masks := w.nonZero[c.index][first : first+n]
-		if s.ah == 0 {
-			ok = walkFirst(r, s.ac[c.ta], masks, int(s.ss), int(s.se))
-		} else {
-			ok = walkRefine(r, s.ac[c.ta], masks, int(s.ss), int(s.se))
-		}
 	}
 	// Codes that cannot be are also what follows once the data has run out.
 	if r.short() || !ok && r.ended && r.n < 16 {
@@ -246,87 +219,4 @@ func walkSequential(r *bitReader, s *scan, order []scanComponent, n int) bool {
 		}
 	}
 	return true
-}
-
-// walkFirst follows the first scan of a band of AC coefficients (T.81 G.1.2.2).
-func walkFirst(r *bitReader, h *huffSpec, masks []uint64, ss, se int) bool {
-	run := 0
-	for i := range masks {
-		if run > 0 {
-			run--
-			continue
-		}
-		for k := ss; k <= se; k++ {
-			v, ok := r.value(h)
-			if !ok || r.short() {
-				return false
-			}
-			size := int(v & 15)
-			if size == 0 && v != 0xF0 {
-				run = 1<<(v>>4) + int(r.take(int(v>>4))) - 1
-				break
-			}
-			if k += int(v >> 4); k > se {
-				return false
-			}
-			if size != 0 {
-				masks[i] |= 1 << k
-				r.skip(size)
-			}
-		}
-	}
-	return run == 0
-}
-
-// walkRefine follows a refinement scan (T.81 G.1.2.3): besides the codes there is one bit for every
-// coefficient passed that is already not zero.
-func walkRefine(r *bitReader, h *huffSpec, masks []uint64, ss, se int) bool {
-	run := 0
-	band := ^uint64(0) << ss & (^uint64(0) >> (63 - se))
-	for i := range masks {
-		k := ss
-		for run == 0 && k <= se {
-			v, ok := r.value(h)
-			if !ok || r.short() || v&15 > 1 {
-				return false
-			}
-			if v&15 == 0 && v != 0xF0 {
-				run = 1<<(v>>4) + int(r.take(int(v>>4)))
-				break
-			}
-			if v&15 == 1 {
-				r.skip(1)
-			}
-			// Pass zeros until v>>4 of them are behind, reading a bit for each non-zero.
-			zeros := int(v >> 4)
-			for ; k <= se; k++ {
-				if masks[i]>>k&1 != 0 {
-					r.skip(1)
-				} else if zeros--; zeros < 0 {
-					break
-				}
-			}
-			if k > se {
-				return false
-			}
-			if v&15 == 1 {
-				masks[i] |= 1 << k
-			}
-			k++
-		}
-		if run > 0 {
-			rest := masks[i] & band &^ (1<<k - 1)
-			if k > 63 {
-				rest = 0
-			}
-			for c := bits.OnesCount64(rest); c > 0; c -= 32 {
-				r.skip(min(c, 32))
-			}
-			run--
-		}
-		if r.short() {
-			return false
-		}
-	}
-	return run == 0
 }

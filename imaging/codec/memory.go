@@ -2,38 +2,47 @@ package codec
 
 import "photovault/imaging/internal/wire"
 
-// runtimeBytes is what the Go runtime, its threads, tables and small buffers take of a worker's memory.
+// runtimeBytes is what the Go runtime, its threads, tables and small buffers take of a worker's
+// memory, and what is lost between large blocks.
 const runtimeBytes = 20 << 20
 
+// purpose is what an image is opened for: it decides how much memory that takes.
+type purpose byte
+
+const (
+	toScan     purpose = iota // decode and hash
+	toSanitise                // make renditions as well
+	toRecode                  // and code the original anew
+)
+
 // checkMemory refuses before anything large is allocated what would not fit the worker. Held together
-// are the upload and its rebuilt copy, the decoded planes, and the largest of: the coefficients that
-// image/jpeg keeps of a progressive image (4 bytes each), the intermediate picture of the resize (web
-// width × source height, 4 bytes a pixel), and, when the image is coded anew, the growing output.
-func checkMemory(l *jpegLayout, input int, recode bool, lim wire.Limits) error {
-	var samples int64
-	h0, v0 := int64(l.comps[0].h), int64(l.comps[0].v)
+// are the input, the decoded planes, and the largest of: the coefficients of a progressive image (2
+// bytes each) with its sequential twin, the intermediate picture of the resize and its result (4
+// bytes a pixel), and the output when the image is coded anew.
+func checkMemory(l *jpegLayout, why purpose, lim wire.Limits) error {
+	var samples, more int64
 	w, h := int64(l.width), int64(l.height)
-	mcus := ceilDiv(w, 8*h0) * ceilDiv(h, 8*v0)
+	mx, my := l.mcus()
 	for _, c := range l.comps {
-		samples += mcus * int64(c.h) * int64(c.v) * 64
+		samples += int64(mx) * int64(my) * int64(c.h) * int64(c.v) * 64
 	}
-	var more int64
-	if max(w, h) > webSide {
-		more = 4 * min(w, webSide) * h
-	}
+	input := int64(l.inputSize)
 	if l.sof == mSOF2 {
-		more = max(more, 4*samples)
+		more = 2*samples + input - samples // the planes come when the coefficients are gone
 	}
-	if recode {
-		more = max(more, 2*int64(outputEstimate(l.width, l.height, len(l.comps))))
+	if fw, fh := fit(l.width, l.height, webSide); why >= toSanitise && fw < l.width {
+		more = max(more, 4*int64(fw)*(h+int64(fh)))
 	}
-	if need := samples + more + 2*int64(input) + runtimeBytes; need > lim.MemoryBytes {
+	need := samples + max(more, 0) + input + runtimeBytes
+	if why == toRecode {
+		// The output has a full sample of each component for each pixel, and is scanned as well.
+		output := w * h * int64(len(l.comps)) / 4
+		need = max(need, samples+output+input+runtimeBytes, w*h*int64(len(l.comps))+output+runtimeBytes)
+	}
+	if need > lim.MemoryBytes {
 		return refuse(CodePixels, "%dx%d pixels need %d MiB to open", w, h, need>>20)
 	}
 	return nil
 }
 
 func ceilDiv(a, b int64) int64 { return (a + b - 1) / b }
-
-// outputEstimate is the usual size of a picture coded anew: half a byte a pixel in colour.
-func outputEstimate(w, h, components int) int { return 4096 + w*h*components/6 }

@@ -74,6 +74,16 @@ func TestEveryCodingThatImageJPEGReadsIsKept(t *testing.T) {
 	t.Run("rgb.jpg", func(t *testing.T) { keeps(t, testdata(t, "rgb.jpg")["rgb.jpg"]) })
 }
 
+// image/jpeg cannot read restart markers in the one-component scans of a subsampled progressive image;
+// its pixels must be those of the sequential image it was transcoded from.
+func TestProgressiveWithRestartsShowsThePixelsOfItsTwin(t *testing.T) {
+	a := sanitise(t, testdata(t, "rst-of-sampling-420.jpg")["rst-of-sampling-420.jpg"])
+	twin := sanitise(t, testdata(t, "sampling-420.jpg")["sampling-420.jpg"])
+	if a.Findings.Pixels != twin.Findings.Pixels || !a.Findings.CodedDataKept {
+		t.Errorf("findings %+v", a.Findings)
+	}
+}
+
 func keeps(t *testing.T, in []byte) {
 	a := sanitise(t, in)
 	out := a.Renditions[0].Data

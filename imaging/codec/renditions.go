@@ -80,9 +80,9 @@ func encodeSmall(m *image.NRGBA, gray bool, quality int) ([]byte, error) {
 	if err := jpeg.Encode(&buf, src, &jpeg.Options{Quality: quality}); err != nil {
 		return nil, err
 	}
-	l, err := parseJPEG(buf.Bytes(), noLimits)
+	l, err := parseJPEG(buf.Bytes(), toScan, noLimits)
 	if err != nil {
 		return nil, err
 	}
-	return l.rebuild(), nil
+	return l.rebuild().join(), nil
 }

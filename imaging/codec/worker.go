@@ -31,7 +31,7 @@ func WorkerMain(in io.Reader, out io.Writer, args []string) int {
 	if q.Mode == wire.Probe {
 		a.Held = sandbox.Probe(c)
 	} else {
-		a = Answer(q)
+		a = respond(q)
 	}
 	if wire.WriteAnswer(out, a) != nil {
 		return 1
@@ -41,8 +41,19 @@ func WorkerMain(in io.Reader, out io.Writer, args []string) int {
 	return 0
 }
 
-// Answer carries out one request.
+// Answer carries out one request without a process around it. The renditions are whole.
 func Answer(q wire.Request) wire.Answer {
+	a := respond(q)
+	for i, p := range a.Pieces {
+		if a.Renditions[i].Data == nil {
+			a.Renditions[i].Data = pieces(p).join()
+		}
+	}
+	a.Pieces = nil
+	return a
+}
+
+func respond(q wire.Request) wire.Answer {
 	a, err := answer(q)
 	var r *Refusal
 	switch {
@@ -60,7 +71,7 @@ func answer(q wire.Request) (wire.Answer, error) {
 		if len(q.Blobs) != 1 {
 			return wire.Answer{}, wire.ErrFrame
 		}
-		return Sanitise(q.Blobs[0], q.Limits)
+		return sanitise(q.Blobs[0], q.Limits)
 	case wire.Scan:
 		var a wire.Answer
 		for _, b := range q.Blobs {
@@ -75,8 +86,8 @@ func answer(q wire.Request) (wire.Answer, error) {
 	return wire.Answer{}, wire.ErrFrame
 }
 
-// Sanitise turns one upload into its renditions. The format is told by content.
-func Sanitise(in []byte, lim wire.Limits) (wire.Answer, error) {
+// sanitise turns one upload into its renditions. The format is told by content.
+func sanitise(in []byte, lim wire.Limits) (wire.Answer, error) {
 	if IsJPEG(in) {
 		return sanitiseJPEG(in, lim)
 	}

@@ -4,6 +4,7 @@ package sandbox
 
 import (
 	"os"
+	"runtime"
 	"runtime/debug"
 	"syscall"
 	"time"
@@ -13,6 +14,10 @@ import (
 
 	"photovault/imaging/internal/wire"
 )
+
+// arenaIndex is what the Go runtime maps for its index of heap arenas on 64-bit systems and hardly
+// touches: it counts against RLIMIT_DATA but is not memory in use.
+const arenaIndex = 32 << 20
 
 // Enter puts up every fence it can, on all threads of the process, and returns those that stand. It
 // cannot be undone. The caller must hold all the descriptors it will need and no others.
@@ -26,7 +31,8 @@ func Enter(c Config) wire.Fences {
 	// A crash must not print what was on the stack, and memory pressure should make the collector
 	// work before it makes the kernel refuse.
 	debug.SetTraceback("none")
-	debug.SetMemoryLimit(c.MemoryBytes - c.MemoryBytes/8)
+	data := c.MemoryBytes + arenaIndex
+	debug.SetMemoryLimit(data - c.MemoryBytes/8)
 	// The heap is a few large buffers without pointers: collecting often is cheap and keeps it small.
 	debug.SetGCPercent(25)
 	// The runtime makes its poller on the first timer; behind the fences it could not.
@@ -40,14 +46,19 @@ func Enter(c Config) wire.Fences {
 	note(wire.NoFileWrites, limit(unix.RLIMIT_FSIZE, 0))
 	note(wire.CPULimit, limit(unix.RLIMIT_CPU, uint64(c.CPUSeconds)))
 	// Not RLIMIT_AS: the runtime reserves far more address space than it uses.
-	note(wire.MemoryLimit, limit(unix.RLIMIT_DATA, uint64(c.MemoryBytes)))
+	note(wire.MemoryLimit, limit(unix.RLIMIT_DATA, uint64(data)))
 	// Not RLIMIT_NPROC either: it counts all threads of the user, the service's included, and a Go
 	// program must be able to start threads. Processes are refused by the system call filter.
-	_, _, e := syscall.AllThreadsSyscall6(unix.SYS_PRCTL, unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0, 0)
-	note(wire.NoNewPrivs, errno(e))
 	note(wire.Landlock, landlock())
 	note(wire.NoDescriptors, limit(unix.RLIMIT_NOFILE, 0))
-	note(wire.Seccomp, seccomp(filter(os.Getpid())))
+	// Both on this thread: installing the filter on all threads gives them this one's no_new_privs.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+	if err == nil {
+		err = seccomp(filter(os.Getpid()))
+	}
+	note(wire.NoNewPrivs|wire.Seccomp, err)
 	return held
 }
 
@@ -64,7 +75,8 @@ func errno(e syscall.Errno) error {
 }
 
 // landlock denies all file system access, and TCP where the kernel can, on every thread: the call
-// itself covers only one, unlike seccomp's.
+// itself covers only one, unlike seccomp's. A program linked with cgo cannot do that; landlock fails
+// there and the filter stands alone. Landlock needs no_new_privs of each thread, which is set with it.
 func landlock() error {
 	abi, _, e := unix.Syscall(unix.SYS_LANDLOCK_CREATE_RULESET, 0, 0, unix.LANDLOCK_CREATE_RULESET_VERSION)
 	if e != 0 {
@@ -94,6 +106,9 @@ func landlock() error {
 		return e
 	}
 	defer unix.Close(int(fd))
+	if _, _, e = syscall.AllThreadsSyscall6(unix.SYS_PRCTL, unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0, 0); e != 0 {
+		return e
+	}
 	_, _, e = syscall.AllThreadsSyscall(unix.SYS_LANDLOCK_RESTRICT_SELF, fd, 0, 0)
 	return errno(e)
 }

@@ -26,6 +26,8 @@ var allowed = append([]uint32{
 	unix.SYS_GETPID, unix.SYS_GETTID, unix.SYS_GETRANDOM,
 	unix.SYS_EPOLL_CTL, unix.SYS_EPOLL_PWAIT,
 	unix.SYS_EXIT, unix.SYS_EXIT_GROUP,
+	// What a C library does for each thread, if one is linked.
+	unix.SYS_SET_ROBUST_LIST, unix.SYS_RSEQ,
 }, archAllowed...)
 
 func load(off uint32) unix.SockFilter {
@@ -68,5 +70,7 @@ func filter(pid int) []unix.SockFilter {
 	for _, a := range archWhenArg0 {
 		when(a.nr, offArg0, unix.BPF_JEQ, a.arg0, allow, deny)
 	}
+	// A C library falls back to clone only when clone3, whose flags a filter cannot see, is unknown.
+	p = append(p, jump(unix.BPF_JEQ, unix.SYS_CLONE3, 0, 1), answer(unix.SECCOMP_RET_ERRNO|uint32(unix.ENOSYS)))
 	return append(p, answer(deny))
 }

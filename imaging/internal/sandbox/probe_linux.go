@@ -63,7 +63,7 @@ func Probe(c Config) wire.Fences {
 	if _, e := anonymous(4096, unix.PROT_READ|unix.PROT_EXEC); e != 0 {
 		try(wire.ExecMapDenied, e)
 	}
-	if _, e := anonymous(uintptr(c.MemoryBytes), unix.PROT_READ|unix.PROT_WRITE); e == unix.ENOMEM {
+	if _, e := anonymous(uintptr(c.MemoryBytes+arenaIndex), unix.PROT_READ|unix.PROT_WRITE); e == unix.ENOMEM {
 		held |= wire.MemoryLimit
 	}
 	return held

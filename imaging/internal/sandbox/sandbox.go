@@ -11,7 +11,7 @@ import (
 
 // Config sizes the limits.
 type Config struct {
-	MemoryBytes int64 // RLIMIT_DATA: private writable memory, the Go runtime included
+	MemoryBytes int64 // private writable memory in use, the Go runtime included; held by RLIMIT_DATA
 	CPUSeconds  int64 // RLIMIT_CPU over all threads
 }
 

@@ -74,13 +74,21 @@ func WriteAnswer(w io.Writer, a Answer) error {
 	}
 	f.putU16(len(a.Renditions))
 	var blobs [][]byte
-	for _, r := range a.Renditions {
+	for i, r := range a.Renditions {
+		pieces := [][]byte{r.Data}
+		if r.Data == nil && i < len(a.Pieces) {
+			pieces = a.Pieces[i]
+		}
+		size := 0
+		for _, p := range pieces {
+			size += len(p)
+		}
 		f.putText(r.Name)
 		f.putText(r.ContentType)
 		f.putI64(int64(r.Width))
 		f.putI64(int64(r.Height))
-		f.putI64(int64(len(r.Data)))
-		blobs = append(blobs, r.Data)
+		f.putI64(int64(size))
+		blobs = append(blobs, pieces...)
 	}
 	return writeFrame(w, answerMagic, f.b, blobs...)
 }

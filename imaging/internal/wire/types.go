@@ -92,8 +92,11 @@ type Answer struct {
 	Code, Detail string
 	Findings     Findings
 	Renditions   []Rendition
-	Seen         []Seen
-	Held         Fences // after Probe: which forbidden attempts were refused
+	// Pieces may stand in for the Data of renditions when an answer is written: what follows one
+	// another on the wire need not do so in a worker's scarce memory. Reading fills in Data.
+	Pieces [][][]byte
+	Seen   []Seen
+	Held   Fences // after Probe: which forbidden attempts were refused
 }
 
 // Fences is a set of fences that hold.

@@ -53,6 +53,17 @@ func TestMessagesArriveAsSent(t *testing.T) {
 	}
 }
 
+func TestPiecesArriveAsOne(t *testing.T) {
+	a := answer
+	a.Renditions = append([]wire.Rendition(nil), answer.Renditions...)
+	a.Renditions[0].Data = nil
+	a.Pieces = [][][]byte{{[]byte("a"), nil, []byte("bc")}}
+	got, err := wire.ReadAnswer(bytes.NewReader(encode(t, a)), 100)
+	if diff := cmp.Diff(answer, got); err != nil || diff != "" {
+		t.Errorf("answer: %v\n%s", err, diff)
+	}
+}
+
 func TestEveryCutIsNoticed(t *testing.T) {
 	whole := encode(t, answer)
 	for n := range whole {
