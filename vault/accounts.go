@@ -25,12 +25,12 @@ func (s *Service) AddAccount(ctx context.Context, who consent.Principal, name st
 		return nil, nil, "", err
 	}
 	a, c, b, err := NewAccount(who.Practice, name, role, life, s.now())
-	if err != nil {
-		return nil, nil, "", err
+	if err == nil {
+		e.Subject = string(a.ID)
+		err = s.Catalogs.ForPractice(who.Practice).AddAccount(ctx, a, c, e)
 	}
-	e.Subject = string(a.ID)
-	if err := s.Catalogs.ForPractice(who.Practice).AddAccount(ctx, a, c, e); err != nil {
-		return nil, nil, "", err
+	if err != nil {
+		return nil, nil, "", s.failed(ctx, who, e, err)
 	}
 	return a, c, b, nil
 }
@@ -84,7 +84,11 @@ func (s *Service) RevokeAccount(ctx context.Context, who consent.Principal, a id
 		return err
 	}
 	if a == who.Account {
-		return &ConflictError{Code: "own_account", Sentence: "An administrator cannot revoke the account in use; let another do it."}
+		return s.failed(ctx, who, e, &ConflictError{Code: "own_account",
+			Sentence: "An administrator cannot revoke the account in use; let another do it."})
 	}
-	return s.Catalogs.ForPractice(who.Practice).RevokeAccount(ctx, a, e)
+	if err := s.Catalogs.ForPractice(who.Practice).RevokeAccount(ctx, a, e); err != nil {
+		return s.failed(ctx, who, e, err)
+	}
+	return nil
 }

@@ -77,7 +77,7 @@ func (s *Service) Revoke(ctx context.Context, who consent.Principal, subject str
 		received = now
 	}
 	if received.After(now) || kind != consent.Revoked && kind != consent.Expired {
-		return nil, invalid("received_at", "A revocation cannot be received in the future.")
+		return nil, s.failed(ctx, who, e, invalid("received_at", "A revocation cannot be received in the future."))
 	}
 	catalog := s.Catalogs.ForPractice(who.Practice)
 	patient, err := catalog.PatientOf(ctx, subject)

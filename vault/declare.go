@@ -37,9 +37,9 @@ func (s *Service) Declare(ctx context.Context, who consent.Principal, d Declarat
 	}
 	switch {
 	case d.Kind != "" && !slices.Contains(Kinds, d.Kind):
-		return nil, "", invalid("kind", "Choose before, after or progress.")
+		return nil, "", s.failed(ctx, who, e, invalid("kind", "Choose before, after or progress."))
 	case len(d.View) > 100 || len(d.BodySite) > 100:
-		return nil, "", invalid("view", "View and body site have at most 100 bytes each.")
+		return nil, "", s.failed(ctx, who, e, invalid("view", "View and body site have at most 100 bytes each."))
 	}
 	catalog := s.Catalogs.ForPractice(who.Practice)
 	record, err := catalog.Record(ctx, d.Patient)

@@ -101,7 +101,7 @@ func Code(err error) string {
 		code string
 	}{
 		{ErrNotFound, "not_found"}, {ErrOffset, "offset_mismatch"}, {ErrLocked, "upload_locked"}, {ErrGone, "upload_gone"},
-		{ErrTooLarge, "too_large"}, {ErrBroken, "integrity_failure"}, {ErrUnavailable, "unavailable"},
+		{ErrTooLarge, "too_large"}, {ErrBroken, "integrity_failure"}, {ErrRange, "range_not_satisfiable"}, {ErrUnavailable, "unavailable"},
 	} {
 		if errors.Is(err, known.err) {
 			return known.code

@@ -18,16 +18,17 @@ func (s *Service) CreatePatient(ctx context.Context, who consent.Principal, reco
 	}
 	recordNumber, name = strings.TrimSpace(recordNumber), strings.TrimSpace(name)
 	if recordNumber == "" || len(recordNumber) > 64 {
-		return nil, invalid("record_number", "Give the practice's record number, at most 64 bytes.")
+		return nil, s.failed(ctx, who, e, invalid("record_number", "Give the practice's record number, at most 64 bytes."))
 	}
 	if len(name) > consent.MaxName {
-		return nil, invalid("name", "A name has at most 200 bytes.")
+		return nil, s.failed(ctx, who, e, invalid("name", "A name has at most 200 bytes."))
 	}
 	p := &Patient{ID: id.New[id.Patient](), Practice: who.Practice, RecordNumber: recordNumber, Name: name,
 		CreatedAt: s.now(), CreatedBy: who.Account}
 	e.Patient = p.ID
 	if err := s.Catalogs.ForPractice(who.Practice).AddPatient(ctx, p, e); err != nil {
-		return nil, err
+		e.Patient = "" // it was not created
+		return nil, s.failed(ctx, who, e, err)
 	}
 	return p, nil
 }

@@ -3,9 +3,9 @@ package vault
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
+	"time"
 
 	"photovault/vault/blobs"
 )
@@ -19,8 +19,9 @@ type sealedObject interface {
 // fetchObject opens a stored object that must be exactly size bytes long;
 // whole ones are read into memory at once.
 func fetchObject(ctx context.Context, store blobs.Store, name blobs.Name, size int64, whole bool) (sealedObject, error) {
-	if !whole {
-		return &remoteObject{ctx: ctx, store: store, name: name, size: size}, nil
+	if !whole { // it is read after the request that opened it has been handled
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), maxDelivery)
+		return &remoteObject{ctx: ctx, cancel: cancel, store: store, name: name, size: size}, nil
 	}
 	body, got, err := store.Get(ctx, name, 0, -1)
 	if err != nil {
@@ -44,20 +45,24 @@ func (memoryObject) Close() error { return nil }
 // remoteObject reads ahead sequentially and reopens where a reader jumps. It
 // serves one goroutine.
 type remoteObject struct {
-	ctx   context.Context
-	store blobs.Store
-	name  blobs.Name
-	size  int64
-	body  io.ReadCloser
-	at    int64
+	ctx    context.Context
+	cancel context.CancelFunc
+	store  blobs.Store
+	name   blobs.Name
+	size   int64
+	body   io.ReadCloser
+	at     int64
 }
+
+// maxDelivery is the longest a streamed rendition may take.
+const maxDelivery = 10 * time.Minute
 
 func (o *remoteObject) ReadAt(p []byte, off int64) (int, error) {
 	if off < 0 || off+int64(len(p)) > o.size {
 		return 0, io.ErrUnexpectedEOF
 	}
 	if o.body == nil || o.at != off {
-		if err := o.Close(); err != nil {
+		if err := o.closeBody(); err != nil {
 			return 0, err
 		}
 		body, got, err := o.store.Get(o.ctx, o.name, off, -1)
@@ -75,6 +80,11 @@ func (o *remoteObject) ReadAt(p []byte, off int64) (int, error) {
 }
 
 func (o *remoteObject) Close() error {
+	o.cancel()
+	return o.closeBody()
+}
+
+func (o *remoteObject) closeBody() error {
 	if o.body == nil {
 		return nil
 	}
@@ -104,4 +114,4 @@ type openObject struct {
 	sealed sealedObject
 }
 
-func (o *openObject) Close() error { return errors.Join(o.sealed.Close()) }
+func (o *openObject) Close() error { return o.sealed.Close() }

@@ -101,7 +101,7 @@ func (s *Service) openContent(ctx context.Context, req ContentRequest) (*Deliver
 	}
 	start, length, err := req.Range.resolve(rendition.Size)
 	if err != nil {
-		return nil, err
+		return nil, s.failed(ctx, rel.Holder, rel.entry(req, audit.Failed), err)
 	}
 	d := &Delivery{ContentType: rendition.ContentType, Size: rendition.Size, Start: start, Length: length, Partial: req.Range != nil, SHA256: rendition.SHA256}
 	if req.Peek {

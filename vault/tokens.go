@@ -62,7 +62,7 @@ func (s *Service) IssueToken(ctx context.Context, who consent.Principal, r Token
 		Channel: r.Channel, Form: r.Form, Uses: r.Uses, IssuedAt: now, ExpiresAt: now.Add(r.Life)}
 	e.Subject, e.Records = string(t.ID), d.Basis
 	if err := catalog.AddToken(ctx, t, e); err != nil {
-		return nil, "", err
+		return nil, "", s.failed(ctx, who, e, err)
 	}
 	return t, b, nil
 }

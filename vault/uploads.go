@@ -35,7 +35,7 @@ func (s *Service) CreateUpload(ctx context.Context, who consent.Principal, p id.
 	}
 	switch {
 	case length <= 0:
-		return nil, invalid("Upload-Length", "Declare the length of the sealed file, in bytes.")
+		return nil, s.failed(ctx, who, e, invalid("Upload-Length", "Declare the length of the sealed file, in bytes."))
 	case length > s.MaxUpload:
 		return nil, s.failed(ctx, who, e, ErrTooLarge)
 	}
@@ -63,8 +63,18 @@ func (s *Service) ownPhoto(ctx context.Context, who consent.Principal, p id.Phot
 }
 
 // ownUpload: only whoever may add the photo sees its upload. A foreign one
-// and a missing one are the same.
+// and a missing one are the same, and trying either is written down.
 func (s *Service) ownUpload(ctx context.Context, who consent.Principal, u id.Upload) (*Upload, []Segment, error) {
+	up, segments, err := s.findOwnUpload(ctx, who, u)
+	if errors.Is(err, ErrNotFound) {
+		e := entry(who, audit.PhotoUpload, audit.Failed)
+		e.Subject = string(u)
+		err = s.failed(ctx, who, e, err)
+	}
+	return up, segments, err
+}
+
+func (s *Service) findOwnUpload(ctx context.Context, who consent.Principal, u id.Upload) (*Upload, []Segment, error) {
 	if !who.May(consent.CapturePhoto) && who.Role != consent.Tablet {
 		return nil, nil, ErrNotFound
 	}

@@ -2,6 +2,8 @@ package main
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"os"
 	"path/filepath"
@@ -10,6 +12,7 @@ import (
 	"testing"
 
 	"photovault/api"
+	"photovault/imaging/specimen"
 	"photovault/vault/id"
 )
 
@@ -178,5 +181,33 @@ func TestNothingThatNamesAPersonIsLeftInClear(t *testing.T) {
 	})
 	if err != nil {
 		t.Fatal(err)
+	}
+}
+
+// A rendition over 4 MiB is not held whole: it streams, after the request that
+// opened it was handled, and arrives bit for bit.
+func TestLargeOriginalStreams(t *testing.T) {
+	v := newVault(t)
+	patient := v.patientWithConsent("MRN-LARGE")
+	large := specimen.JPEG(specimen.Options{Width: 5000, Height: 4000, Quality: 97, Seed: 3, GPS: true})
+	var p api.Photo
+	if err := json.Unmarshal([]byte(v.must("provider", "put", photoFile(t, large), "--patient", patient, "--json")), &p); err != nil {
+		t.Fatal(err)
+	}
+	original := p.Renditions[0]
+	if original.Size <= 4<<20 {
+		t.Fatalf("the original has only %d bytes", original.Size)
+	}
+	file := filepath.Join(t.TempDir(), "original.jpg")
+	v.must("provider", "get", string(p.ID), "--purpose", "clinical", "--rendition", "original", "-o", file)
+	got, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if sum := sha256.Sum256(got); hex.EncodeToString(sum[:]) != original.SHA256 {
+		t.Errorf("%d bytes arrived, not the original's %d", len(got), original.Size)
+	}
+	if trail := v.must("privacy", "audit", "patient", patient); strings.Contains(trail, "incomplete") {
+		t.Errorf("a whole delivery is logged as incomplete:\n%s", trail)
 	}
 }
