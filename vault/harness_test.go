@@ -1,0 +1,243 @@
+package vault_test
+
+import (
+	"bytes"
+	"context"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"photovault/consent"
+	"photovault/imaging"
+	"photovault/imaging/codec"
+	"photovault/vault"
+	"photovault/vault/audit"
+	"photovault/vault/blobs/dir"
+	"photovault/vault/catalog"
+	"photovault/vault/envelope"
+	"photovault/vault/id"
+	"photovault/vault/keys/localkek"
+)
+
+func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && os.Args[1] == "media-worker" {
+		os.Exit(codec.WorkerMain(os.Stdin, os.Stdout, os.Args[2:]))
+	}
+	os.Exit(m.Run())
+}
+
+// fixture is a service on real embedded stores; faults are injected between it
+// and the catalog.
+type fixture struct {
+	*vault.Service
+	t        *testing.T
+	catalogs *faulty
+	objects  string
+	practice id.Practice
+	people   map[consent.Role]consent.Principal
+}
+
+// faulty passes everything through until it is told to fail.
+type faulty struct {
+	vault.Catalogs
+	mu   sync.Mutex
+	fail map[string]error
+}
+
+func (f *faulty) set(what string, err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.fail[what] = err
+}
+
+func (f *faulty) err(what string) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.fail[what]
+}
+
+func (f *faulty) ForPractice(p id.Practice) vault.Catalog {
+	return &faultyCatalog{f.Catalogs.ForPractice(p), f}
+}
+
+type faultyCatalog struct {
+	vault.Catalog
+	f *faulty
+}
+
+func (c *faultyCatalog) CommitUse(ctx context.Context, p id.Patient, epoch int64, u consent.Use, e *audit.Entry) (bool, error) {
+	if err := c.f.err("CommitUse"); err != nil {
+		return false, err
+	}
+	return c.Catalog.CommitUse(ctx, p, epoch, u, e)
+}
+
+func (c *faultyCatalog) WriteAudit(ctx context.Context, e *audit.Entry) error {
+	if err := c.f.err("WriteAudit"); err != nil {
+		return err
+	}
+	return c.Catalog.WriteAudit(ctx, e)
+}
+
+func (c *faultyCatalog) Epochs(ctx context.Context, p []id.Patient) (map[id.Patient]int64, error) {
+	if err := c.f.err("Epochs"); err != nil {
+		return nil, err
+	}
+	return c.Catalog.Epochs(ctx, p)
+}
+
+type memoryCheckpoints struct {
+	mu     sync.Mutex
+	newest *audit.Checkpoint
+}
+
+func (m *memoryCheckpoints) Save(c audit.Checkpoint) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.newest = &c
+	return nil
+}
+
+func (m *memoryCheckpoints) Newest(id.Practice) (*audit.Checkpoint, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.newest, nil
+}
+
+func newFixture(t *testing.T) *fixture {
+	t.Helper()
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	folder := t.TempDir()
+	f := &fixture{t: t, practice: id.New[id.Practice](), objects: filepath.Join(folder, "objects"), people: map[consent.Role]consent.Principal{}}
+	must(localkek.Create(filepath.Join(folder, "kek.json"), nil))
+	kek, err := localkek.Open(filepath.Join(folder, "kek.json"), nil)
+	must(err)
+	db, err := catalog.OpenSQLite(t.Context(), filepath.Join(folder, "catalog.db"), kek, catalog.Options{Practice: f.practice})
+	must(err)
+	must(db.CreatePractice(t.Context(), f.practice, &audit.Entry{Action: audit.PracticeCreate, Outcome: audit.Allowed}))
+	store, err := dir.Open(f.objects)
+	must(err)
+	media, err := imaging.NewPool(imaging.Config{Workers: 1})
+	must(err)
+	f.catalogs = &faulty{Catalogs: db, fail: map[string]error{}}
+	f.Service, err = vault.New(vault.Config{Practice: f.practice, Catalogs: f.catalogs, Keys: kek, Blobs: store, Media: media,
+		Checkpoints: &memoryCheckpoints{}, Logger: slog.New(slog.DiscardHandler), Ingests: 1})
+	must(err)
+	for _, role := range consent.AccountRoles {
+		a, c, _, err := vault.NewAccount(f.practice, "The "+string(role), role, 0, time.Now().UTC())
+		must(err)
+		must(db.ForPractice(f.practice).AddAccount(t.Context(), a, c, &audit.Entry{Action: audit.AccountCreate, Outcome: audit.Allowed}))
+		f.people[role] = consent.Principal{Practice: f.practice, Account: a.ID, Role: role}
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- f.Run(ctx) }()
+	t.Cleanup(func() {
+		stop()
+		if err := <-done; err != nil {
+			t.Errorf("background work: %v", err)
+		}
+		media.Close()
+		_ = db.Close()
+		_ = store.Close()
+		_ = kek.Close()
+	})
+	return f
+}
+
+// add puts a photo of a new patient in and waits until it is ready.
+func (f *fixture) add(jpeg []byte) *vault.Photo {
+	f.t.Helper()
+	ctx, provider := f.t.Context(), f.people[consent.Provider]
+	patient, err := f.CreatePatient(ctx, provider, string(id.New[id.Patient]()), "")
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	_, err = f.RecordClinical(ctx, provider, consent.Clinical{Patient: patient.ID, Signer: consent.Signer{Name: "x"}, SignedAt: time.Now().Add(-time.Minute)})
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	p, _, err := f.Declare(ctx, provider, vault.Declaration{Patient: patient.ID, Device: id.New[id.Device](), Capture: id.New[id.Capture]()})
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	sealed := f.seal(p, jpeg)
+	u, err := f.CreateUpload(ctx, provider, p.ID, int64(len(sealed)))
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	if _, err := f.AppendUpload(ctx, provider, u.ID, 0, bytes.NewReader(sealed), int64(len(sealed))); err != nil {
+		f.t.Fatal(err)
+	}
+	got := f.settled(p)
+	if got.State != vault.Ready {
+		f.t.Fatalf("the photo was rejected: %s", got.RejectedCode)
+	}
+	return got
+}
+
+func (f *fixture) seal(p *vault.Photo, jpeg []byte) []byte {
+	f.t.Helper()
+	list, err := f.UploadKeys(f.t.Context(), f.people[consent.Provider])
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	_, pinned, err := f.EvidenceKeys(f.t.Context(), f.practice)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	key, err := list.Pick(pinned, 0, time.Now())
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	var sealed bytes.Buffer
+	w, err := envelope.Seal(&sealed, key, f.practice, p.Capture)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	if _, err := w.Write(jpeg); err != nil {
+		f.t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		f.t.Fatal(err)
+	}
+	return sealed.Bytes()
+}
+
+// clinical asks for a token as the provider.
+func (f *fixture) clinical(p *vault.Photo, rendition string) consent.Bearer {
+	f.t.Helper()
+	_, b, err := f.IssueToken(f.t.Context(), f.people[consent.Provider], vault.TokenRequest{Photo: p.ID, Rendition: rendition, Purpose: consent.ForCare})
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	return b
+}
+
+func (f *fixture) open(b consent.Bearer) (*vault.Delivery, error) {
+	return f.OpenContent(f.t.Context(), vault.ContentRequest{Token: b, Form: consent.InHeader, Source: "192.0.2.1"})
+}
+
+func newCapture() id.Capture { return id.New[id.Capture]() }
+
+// settled waits until the photo is ready or rejected.
+func (f *fixture) settled(p *vault.Photo) *vault.Photo {
+	f.t.Helper()
+	for end := time.Now().Add(30 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		got, err := f.Photo(f.t.Context(), f.people[consent.Provider], p.ID)
+		if err != nil || time.Now().After(end) {
+			f.t.Fatalf("photo %v: %v", got, err)
+		}
+		if got.State == vault.Ready || got.State == vault.Rejected {
+			return got
+		}
+	}
+}

@@ -1,0 +1,289 @@
+package vault_test
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"photovault/consent"
+	"photovault/imaging/specimen"
+	"photovault/vault"
+	"photovault/vault/audit"
+)
+
+// outcomes lists the outcomes of releases of a photo, oldest first.
+func (f *fixture) outcomes(p *vault.Photo) (out []audit.Outcome) {
+	f.t.Helper()
+	list, err := f.PatientTrail(f.t.Context(), f.people[consent.Privacy], p.Patient)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	for _, e := range list {
+		if e.Action == audit.Release && e.Photo == p.ID {
+			out = append(out, e.Outcome)
+		}
+	}
+	return out
+}
+
+func small() []byte { return specimen.JPEG(specimen.Options{Width: 600, Height: 400, GPS: true}) }
+
+// P4: nothing is released before its intent is durable; when the log stalls,
+// the release fails.
+func TestNothingIsReleasedUnlogged(t *testing.T) {
+	f := newFixture(t)
+	p := f.add(small())
+	b := f.clinical(p, "web")
+	f.catalogs.set("CommitUse", errors.New("disk full"))
+	if d, err := f.open(b); d != nil || !errors.Is(err, vault.ErrUnavailable) {
+		t.Fatalf("released although the intent could not be written: %v", err)
+	}
+	if got := f.outcomes(p); len(got) != 0 {
+		t.Errorf("outcomes %v", got)
+	}
+	f.catalogs.set("CommitUse", nil)
+	d, err := f.open(b) // nothing was used up
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := f.outcomes(p); len(got) != 1 || got[0] != audit.Intent {
+		t.Errorf("before the first byte: %v, want the intent", got)
+	}
+	body, err := io.ReadAll(d)
+	if sum := sha256.Sum256(body); err != nil || hex.EncodeToString(sum[:]) != p.Renditions[1].SHA256 {
+		t.Errorf("other bytes than the rendition's: %v", err)
+	}
+	if err := d.Close(true); err != nil {
+		t.Fatal(err)
+	}
+	if got := f.outcomes(p); len(got) != 2 || got[1] != audit.Complete {
+		t.Errorf("after delivery: %v", got)
+	}
+}
+
+// A refusal that cannot be logged is no answer either.
+func TestRefusalsThatCannotBeLoggedAreUnavailable(t *testing.T) {
+	f := newFixture(t)
+	p := f.add(small())
+	f.catalogs.set("WriteAudit", errors.New("disk full"))
+	_, _, err := f.IssueToken(t.Context(), f.people[consent.FrontDesk], vault.TokenRequest{Photo: p.ID, Purpose: consent.ForCare})
+	if !errors.Is(err, vault.ErrUnavailable) {
+		t.Errorf("an unlogged refusal: %v", err)
+	}
+	if _, err := f.Receipt(t.Context(), f.people[consent.Provider], p.ID); !errors.Is(err, vault.ErrUnavailable) {
+		t.Errorf("an unlogged reading: %v", err)
+	}
+	f.catalogs.set("WriteAudit", nil)
+}
+
+// An intent without an outcome counts as released: the deliverer may have died
+// after the last byte.
+func TestIntentWithoutOutcomeIsUsed(t *testing.T) {
+	f := newFixture(t)
+	b := f.clinical(f.add(small()), "thumb")
+	if _, err := f.open(b); err != nil { // never closed, as after kill -9
+		t.Fatal(err)
+	}
+	if _, err := f.open(b); !errors.Is(err, vault.ErrNotFound) || errors.Is(err, vault.ErrUnknownToken) {
+		t.Errorf("used again: %v", err)
+	}
+}
+
+func TestIncompleteDeliveryMayBeRepeatedTwice(t *testing.T) {
+	f := newFixture(t)
+	p := f.add(small())
+	b := f.clinical(p, "web")
+	for i := range 3 {
+		d, err := f.open(b)
+		if err != nil {
+			t.Fatalf("attempt %d: %v", i+1, err)
+		}
+		if _, err := io.ReadFull(d, make([]byte, 100)); err != nil {
+			t.Fatal(err)
+		}
+		if err := d.Close(false); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := f.open(b); !errors.Is(err, vault.ErrNotFound) {
+		t.Errorf("a fourth delivery began: %v", err)
+	}
+}
+
+// large is a photo whose original streams.
+func large() []byte {
+	return specimen.JPEG(specimen.Options{Width: 5000, Height: 4000, Quality: 97, Seed: 3})
+}
+
+// P3: a running stream ends within two seconds of a revocation (here: of the
+// photo), and its transport is told even if it is blocked.
+func TestRunningStreamIsCut(t *testing.T) {
+	f := newFixture(t)
+	p := f.add(large())
+	d, err := f.open(f.clinical(p, "original"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	cut := make(chan struct{})
+	d.OnCut(func() { close(cut) })
+	if _, err := io.ReadFull(d, make([]byte, 1<<20)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.Delete(t.Context(), f.people[consent.Privacy], p.ID); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-cut:
+	case <-time.After(2 * time.Second):
+		t.Error("not cut within two seconds")
+	}
+	if n, err := io.Copy(io.Discard, d); !errors.Is(err, vault.ErrCut) {
+		t.Errorf("%d further bytes, then %v", n, err)
+	}
+	if err := d.Close(false); err != nil {
+		t.Error(err)
+	}
+}
+
+// A new consent moves the patient's epoch too, but ends nothing.
+func TestRunningStreamSurvivesANewConsent(t *testing.T) {
+	f := newFixture(t)
+	p := f.add(large())
+	d, err := f.open(f.clinical(p, "original"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	head := make([]byte, 1<<20)
+	if _, err := io.ReadFull(d, head); err != nil {
+		t.Fatal(err)
+	}
+	_, err = f.RecordClinical(t.Context(), f.people[consent.Provider], consent.Clinical{Patient: p.Patient, Signer: consent.Signer{Name: "x"}, SignedAt: time.Now().Add(-time.Minute)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(2500 * time.Millisecond) // over two re-checks
+	rest, err := io.ReadAll(d)
+	if sum := sha256.Sum256(append(head, rest...)); err != nil || hex.EncodeToString(sum[:]) != p.Renditions[0].SHA256 {
+		t.Errorf("the stream did not come through whole: %v", err)
+	}
+	if err := d.Close(true); err != nil {
+		t.Error(err)
+	}
+}
+
+// A stream whose consent cannot be confirmed for two seconds is reset.
+func TestUnconfirmedStreamIsReset(t *testing.T) {
+	f := newFixture(t)
+	d, err := f.open(f.clinical(f.add(large()), "original"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.catalogs.set("Epochs", errors.New("database stalls"))
+	time.Sleep(2200 * time.Millisecond)
+	if n, err := d.Read(make([]byte, 1000)); n != 0 || !errors.Is(err, vault.ErrCut) {
+		t.Errorf("%d bytes, %v", n, err)
+	}
+	if err := d.Close(false); err != nil {
+		t.Error(err)
+	}
+}
+
+// P5: objects swapped between photos and renditions, cut, extended, flipped or
+// gone are refused, and the attempt is written down.
+func TestTamperedObjectsAreRefused(t *testing.T) {
+	f := newFixture(t)
+	a, b := f.add(small()), f.add(specimen.JPEG(specimen.Options{Width: 600, Height: 400, Seed: 9}))
+	files := map[string]string{}
+	err := filepath.WalkDir(filepath.Join(f.objects, "photos"), func(path string, d fs.DirEntry, err error) error {
+		if err == nil && !d.IsDir() {
+			files[d.Name()] = path
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	read := func(p *vault.Photo, i int) []byte {
+		raw, err := os.ReadFile(files[string(p.Renditions[i].Object)])
+		if err != nil {
+			t.Fatal(err)
+		}
+		return raw
+	}
+	web := files[string(a.Renditions[1].Object)]
+	was := read(a, 1)
+	flipped := bytes.Clone(was)
+	flipped[len(flipped)-1] ^= 1
+	for name, put := range map[string][]byte{
+		"another photo's":     read(b, 1),
+		"another rendition's": read(a, 2),
+		"a bit flipped":       flipped,
+		"cut":                 was[:len(was)-1],
+		"extended":            append(bytes.Clone(was), 0),
+		"empty":               {},
+	} {
+		if err := os.WriteFile(web, put, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if d, err := f.open(f.clinical(a, "web")); d != nil || !errors.Is(err, vault.ErrBroken) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if err := os.Remove(web); err != nil {
+		t.Fatal(err)
+	}
+	if d, err := f.open(f.clinical(a, "web")); d != nil || !errors.Is(err, vault.ErrBroken) {
+		t.Errorf("gone: %v", err)
+	}
+	failed := 0
+	for _, o := range f.outcomes(a) {
+		if o == audit.Failed {
+			failed++
+		}
+	}
+	if failed != 7 {
+		t.Errorf("%d failed releases in the log, want 7", failed)
+	}
+}
+
+// A sealed file for another capture, practice or key does not become a photo.
+func TestForeignEnvelopeIsRejected(t *testing.T) {
+	f := newFixture(t)
+	ctx, provider := t.Context(), f.people[consent.Provider]
+	known := f.add(small())
+	declare := func() *vault.Photo {
+		p, _, err := f.Declare(ctx, provider, vault.Declaration{Patient: known.Patient, Device: "0190a2b4-5c6d-4e8f-8abc-0123456789ab", Capture: newCapture()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p
+	}
+	other, stray := declare(), declare()
+	for name, c := range map[string]struct {
+		sealed []byte
+		code   string
+	}{
+		"another capture's": {f.seal(other, small()), "envelope_refused"},
+		"not sealed at all": {small(), "envelope_malformed"},
+	} {
+		u, err := f.CreateUpload(ctx, provider, stray.ID, int64(len(c.sealed)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := f.AppendUpload(ctx, provider, u.ID, 0, bytes.NewReader(c.sealed), int64(len(c.sealed))); err != nil {
+			t.Fatal(err)
+		}
+		got := f.settled(stray)
+		if got.State != vault.Rejected || got.RejectedCode != c.code {
+			t.Errorf("%s: %s %s, want rejected %s", name, got.State, got.RejectedCode, c.code)
+		}
+		stray = declare()
+	}
+}
