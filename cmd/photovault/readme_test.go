@@ -25,7 +25,14 @@ func TestReadmeTranscript(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "face.jpg"), generatedPhoto(t), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	script := "photovault() { PHOTOVAULT_TEST_MAIN=1 " + os.Args[0] + " \"$@\"; }\ntrap 'kill %1 && wait %1' EXIT\n"
+	binary, err := filepath.Abs(os.Args[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(binary, filepath.Join(dir, "photovault")); err != nil {
+		t.Fatal(err)
+	}
+	script := "trap 'kill $! && wait $!' EXIT\n"
 	want := ""
 	for i, line := range strings.Split(strings.TrimSuffix(block, "\n"), "\n") {
 		if command, ok := strings.CutPrefix(line, "$ "); ok {
@@ -42,7 +49,7 @@ func TestReadmeTranscript(t *testing.T) {
 	}
 	cmd := exec.Command("bash", "-c", script)
 	cmd.Dir = dir
-	cmd.Env = append(os.Environ(), "PHOTOVAULT_HOME="+filepath.Join(dir, "vault"))
+	cmd.Env = append(os.Environ(), "PHOTOVAULT_TEST_MAIN=1", "PATH="+dir+":"+os.Getenv("PATH"), "PHOTOVAULT_HOME="+filepath.Join(dir, "vault"))
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		t.Logf("bash: %v", err)
