@@ -85,20 +85,18 @@ func or(a, b string) string {
 	return b
 }
 
-// Get, Post and Delete make one call; out may be nil.
+// Get and Post make one call; out may be nil.
 func (c *Client) Get(ctx context.Context, path string, out any) error {
-	return c.call(ctx, "GET", path, nil, out)
+	return c.Call(ctx, "GET", path, nil, out)
 }
 
 func (c *Client) Post(ctx context.Context, path string, in, out any) error {
-	return c.call(ctx, "POST", path, in, out)
+	return c.Call(ctx, "POST", path, in, out)
 }
 
-func (c *Client) Delete(ctx context.Context, path string, out any) error {
-	return c.call(ctx, "DELETE", path, nil, out)
-}
-
-func (c *Client) call(ctx context.Context, method, path string, in, out any) error {
+// Call sends in as JSON, unless it is nil, and decodes the answer into out,
+// unless that is nil. A refusal is an *Error.
+func (c *Client) Call(ctx context.Context, method, path string, in, out any) error {
 	var body io.Reader
 	if in != nil {
 		b, err := json.Marshal(in)

@@ -39,6 +39,21 @@ func (r *run) connect() (*client.Client, *settings, error) {
 	return c, conf, err
 }
 
+// get, post and delete make one call to the service.
+func (r *run) get(path string, out any) error { return r.call("GET", path, nil, out) }
+
+func (r *run) post(path string, in, out any) error { return r.call("POST", path, in, out) }
+
+func (r *run) delete(path string, out any) error { return r.call("DELETE", path, nil, out) }
+
+func (r *run) call(method, path string, in, out any) error {
+	c, _, err := r.connect()
+	if err != nil {
+		return err
+	}
+	return c.Call(r.ctx, method, path, in, out)
+}
+
 func (r *run) printJSON(v any) error {
 	e := json.NewEncoder(r.out)
 	e.SetIndent("", "  ")

@@ -37,12 +37,8 @@ func (c *consentClinical) Run(r *run) error {
 		}
 		in.SignedAt = t
 	}
-	cl, _, err := r.connect()
-	if err != nil {
-		return err
-	}
 	var out api.Clinical
-	if err := cl.Post(r.ctx, "/v1/consents", in, &out); err != nil {
+	if err := r.post("/v1/consents", in, &out); err != nil {
 		return err
 	}
 	return r.say(out, "%s", out.ID)
@@ -85,12 +81,8 @@ func (c *consentAuthorize) Run(r *run) error {
 	if !json.Valid(raw) {
 		return errors.New("the authorization is not JSON; see: photovault consent authorize --example")
 	}
-	cl, _, err := r.connect()
-	if err != nil {
-		return err
-	}
 	var out api.Authorization
-	if err := cl.Post(r.ctx, "/v1/authorizations", json.RawMessage(raw), &out); err != nil {
+	if err := r.post("/v1/authorizations", json.RawMessage(raw), &out); err != nil {
 		return err
 	}
 	return r.say(out, "%s", out.ID)
@@ -116,12 +108,8 @@ func (c *consentList) Run(r *run) error {
 	if !id.Valid(c.Patient) {
 		return misuse("--patient must be a patient's id, a UUID")
 	}
-	cl, _, err := r.connect()
-	if err != nil {
-		return err
-	}
 	var out api.ConsentList
-	if err := cl.Get(r.ctx, "/v1/consents?patient="+c.Patient, &out); err != nil {
+	if err := r.get("/v1/consents?patient="+c.Patient, &out); err != nil {
 		return err
 	}
 	var rows [][]string
@@ -155,12 +143,8 @@ func (c *consentRevoke) Run(r *run) error {
 		}
 		in.ReceivedAt = t
 	}
-	cl, _, err := r.connect()
-	if err != nil {
-		return err
-	}
 	var out api.Event
-	if err := cl.Post(r.ctx, "/v1/consents/"+c.ID+"/revoke", in, &out); err != nil {
+	if err := r.post("/v1/consents/"+c.ID+"/revoke", in, &out); err != nil {
 		return err
 	}
 	return r.say(out, "%s revoked; no release begins from here on", c.ID)

@@ -32,12 +32,8 @@ func (c *patientFind) Run(r *run) error {
 }
 
 func (r *run) onPatient(path string, in any) error {
-	cl, _, err := r.connect()
-	if err != nil {
-		return err
-	}
 	var p api.Patient
-	if err := cl.Post(r.ctx, path, in, &p); err != nil {
+	if err := r.post(path, in, &p); err != nil {
 		return err
 	}
 	return r.say(p, "%s", p.ID)
@@ -62,12 +58,8 @@ func (userAdd) Help() string {
 }
 
 func (c *userAdd) Run(r *run) error {
-	cl, _, err := r.connect()
-	if err != nil {
-		return err
-	}
 	var a api.AccountCreated
-	if err := cl.Post(r.ctx, "/v1/accounts", api.NewAccount{Name: c.Name, Role: consent.Role(c.Role), ExpiresInDays: c.Days}, &a); err != nil {
+	if err := r.post("/v1/accounts", api.NewAccount{Name: c.Name, Role: consent.Role(c.Role), ExpiresInDays: c.Days}, &a); err != nil {
 		return err
 	}
 	if !r.JSON {
@@ -79,12 +71,8 @@ func (c *userAdd) Run(r *run) error {
 type userList struct{}
 
 func (userList) Run(r *run) error {
-	cl, _, err := r.connect()
-	if err != nil {
-		return err
-	}
 	var out api.AccountList
-	if err := cl.Get(r.ctx, "/v1/accounts", &out); err != nil {
+	if err := r.get("/v1/accounts", &out); err != nil {
 		return err
 	}
 	var rows [][]string
@@ -102,11 +90,7 @@ func (c *userRevoke) Run(r *run) error {
 	if !id.Valid(c.Account) {
 		return misuse("ACCOUNT must be an account's id, a UUID; see: photovault user list")
 	}
-	cl, _, err := r.connect()
-	if err != nil {
-		return err
-	}
-	if err := cl.Delete(r.ctx, "/v1/accounts/"+c.Account, nil); err != nil {
+	if err := r.delete("/v1/accounts/"+c.Account, nil); err != nil {
 		return err
 	}
 	return r.say(map[string]string{"account": c.Account, "state": "revoked"}, "%s revoked", c.Account)

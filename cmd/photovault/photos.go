@@ -211,11 +211,7 @@ func (r *run) onPhoto(photo, suffix string, out any) error {
 	if !id.Valid(photo) {
 		return misuse("PHOTO must be a photo's id, a UUID")
 	}
-	cl, _, err := r.connect()
-	if err != nil {
-		return err
-	}
-	return cl.Get(r.ctx, "/v1/photos/"+photo+suffix, out)
+	return r.get("/v1/photos/"+photo+suffix, out)
 }
 
 type photoReceipt struct {
@@ -249,12 +245,8 @@ func (c *photoDelete) Run(r *run) error {
 	if !id.Valid(c.Photo) {
 		return misuse("PHOTO must be a photo's id, a UUID")
 	}
-	cl, _, err := r.connect()
-	if err != nil {
-		return err
-	}
 	var d vault.Deletion
-	if err := cl.Delete(r.ctx, "/v1/photos/"+c.Photo, &d); err != nil {
+	if err := r.delete("/v1/photos/"+c.Photo, &d); err != nil {
 		return err
 	}
 	state := "its objects are gone"

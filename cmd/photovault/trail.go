@@ -41,12 +41,8 @@ func (c *auditPatient) Run(r *run) error {
 }
 
 func (r *run) showTrail(path string) error {
-	cl, _, err := r.connect()
-	if err != nil {
-		return err
-	}
 	var out api.Trail
-	if err := cl.Get(r.ctx, path, &out); err != nil {
+	if err := r.get(path, &out); err != nil {
 		return err
 	}
 	var rows [][]string
