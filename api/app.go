@@ -13,10 +13,12 @@ import (
 	"errors"
 	"log/slog"
 	"net"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
+	"github.com/valyala/fasthttp"
 
 	"photovault/api/identity"
 	"photovault/consent"
@@ -73,15 +75,34 @@ func New(c Config) *Server {
 		ReadBufferSize:        maxHeader,
 		Network:               fiber.NetworkTCP,
 		ErrorHandler:          s.fail,
+		// A form would be read whole, into files, before any handler runs.
+		DisablePreParseMultipartForm: true,
 	})
 	s.app.Server().NoDefaultServerHeader = true
 	s.app.Server().CloseOnShutdown = true
 	s.app.Server().Logger = quiet{c.Logger}
+	s.app.Server().Handler = s.knownMethods(s.app.Server().Handler)
 	s.app.Use(s.everyAnswer)
 	for _, r := range routes {
 		s.app.Add(r.method, r.path, s.serve(r))
 	}
 	return s
+}
+
+// knownMethods answers what Fiber would answer by itself, with none of our headers.
+func (s *Server) knownMethods(next fasthttp.RequestHandler) fasthttp.RequestHandler {
+	methods := s.app.Config().RequestMethods
+	return func(f *fasthttp.RequestCtx) {
+		if slices.Contains(methods, string(f.Method())) {
+			next(f)
+			return
+		}
+		c := s.app.AcquireCtx(f)
+		defer s.app.ReleaseCtx(c)
+		if err := s.fail(c, errMethod); err != nil {
+			f.SetConnectionClose()
+		}
+	}
 }
 
 // Serve answers on the listener, over TLS only, until ctx ends; then it lets

@@ -1,8 +1,10 @@
 package api
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
+	"net"
 	"strconv"
 	"strings"
 
@@ -12,7 +14,11 @@ import (
 
 // content delivers a photo for a token in the Authorization header.
 func (c *call) content() error {
-	return c.deliver(vault.ContentRequest{Token: bearer(c.Ctx), Form: consent.InHeader, Range: parseRange(c.Get("Range"))})
+	req := vault.ContentRequest{Token: bearer(c.Ctx), Form: consent.InHeader}
+	if c.Method() == "GET" { // Range is defined for nothing else (RFC 9110 §14.2)
+		req.Range = parseRange(c.Get("Range"))
+	}
+	return c.deliver(req)
 }
 
 // contentInPath delivers a photo for a token in the URL, for <img>.
@@ -34,15 +40,15 @@ func (c *call) deliver(req vault.ContentRequest) error {
 		}
 		return err
 	}
+	if prefetch { // nothing is released to a guess
+		return c.SendStatus(204)
+	}
 	c.Set("Content-Type", d.ContentType)
 	c.Set("Content-Disposition", "inline")
 	if req.Form == consent.InHeader {
 		c.Set("Accept-Ranges", "bytes")
 	} else {
 		c.Set("Accept-Ranges", "none")
-	}
-	if prefetch { // nothing is released to a guess
-		return c.Status(204).Send(nil)
 	}
 	if d.Partial {
 		c.Status(206).Set("Content-Range", fmt.Sprintf("bytes %d-%d/%d", d.Start, d.Start+d.Length-1, d.Size))
@@ -53,8 +59,20 @@ func (c *call) deliver(req vault.ContentRequest) error {
 		return nil
 	}
 	conn := c.Context().Conn()
-	d.OnCut(func() { _ = conn.Close() }) // its receiver finds the stream reset
+	d.OnCut(func() { reset(conn) })
 	return c.SendStream(&outgoing{d}, int(d.Length))
+}
+
+// reset ends a connection at once: what the system still holds of a photo does
+// not leave either, and nobody waits for a receiver that takes nothing.
+func reset(conn net.Conn) {
+	if t, ok := conn.(*tls.Conn); ok {
+		conn = t.NetConn()
+	}
+	if t, ok := conn.(*net.TCPConn); ok {
+		_ = t.SetLinger(0)
+	}
+	_ = conn.Close()
 }
 
 // outgoing tells the delivery how the transport fared: fasthttp closes it with

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"math"
 	"strconv"
 	"time"
 
@@ -43,7 +44,7 @@ func (c *call) addAccount() error {
 	if err := c.decode(&in); err != nil {
 		return err
 	}
-	a, credential, bearer, err := c.service().AddAccount(c.ctx, c.who, in.Name, in.Role, time.Duration(in.ExpiresInDays)*24*time.Hour)
+	a, credential, bearer, err := c.service().AddAccount(c.ctx, c.who, in.Name, in.Role, span(in.ExpiresInDays, 24*time.Hour))
 	if err != nil {
 		return err
 	}
@@ -246,7 +247,7 @@ func (c *call) issueToken() error {
 	}
 	t, bearer, err := c.service().IssueToken(c.ctx, c.who, vault.TokenRequest{Photo: pid, Rendition: in.Rendition,
 		Purpose: in.Purpose, Recipient: in.Recipient, Channel: in.Channel, Form: in.Form, Uses: in.Uses,
-		Life: time.Duration(in.TTLSeconds) * time.Second})
+		Life: span(in.TTLSeconds, time.Second)})
 	if err != nil {
 		return err
 	}
@@ -285,6 +286,15 @@ func queryID[T ~string](c *call, name string) (T, error) {
 		return "", &vault.InvalidError{Code: "field_invalid", Defects: []consent.Defect{{Field: name, Sentence: "Give the id, a UUID, as ?" + name + "=…"}}}
 	}
 	return v, nil
+}
+
+// span is n units of time; what is too much for a duration stays too much
+// instead of turning over into one that is allowed.
+func span(n int, unit time.Duration) time.Duration {
+	if most := int(math.MaxInt64 / unit); n > most || n < -most {
+		return math.MaxInt64
+	}
+	return time.Duration(n) * unit
 }
 
 func each[A, B any](list []A, f func(A) B) []B {

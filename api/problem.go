@@ -15,7 +15,10 @@ import (
 	"photovault/vault"
 )
 
-var errBadRequest = errors.New("api: malformed request")
+var (
+	errBadRequest = errors.New("api: malformed request")
+	errTimeout    = errors.New("api: the request did not arrive in time")
+)
 
 // badJSON says where a JSON body went wrong. The decoder's text can quote
 // the body, which may name a person, so it is not passed on.
@@ -61,6 +64,7 @@ var outward = []struct {
 	{identity.ErrSlowDown, 429, "slow_down", "Too many failed attempts", "Wait a minute and try again with a valid token."},
 	{errBadRequest, 400, "malformed_request", "Malformed request", ""},
 	{vault.ErrShortBody, 400, "body_incomplete", "Body incomplete", "The body ended before its declared length; what arrived is kept."},
+	{errTimeout, 408, "request_timeout", "Request timeout", "The request did not come in time; send it again."},
 	{errMethod, 405, "method_not_allowed", "Method not allowed", ""},
 	{errTusVersion, 412, "tus_version_unsupported", "tus version not supported", "Send Tus-Resumable: 1.0.0."},
 	{errMediaType, 415, "media_type_unsupported", "Media type not supported", "Send Content-Type: application/offset+octet-stream."},
@@ -118,6 +122,8 @@ func (s *Server) fail(c *fiber.Ctx, err error) error {
 			err = errMethod
 		case fiber.StatusNotFound:
 			err = vault.ErrNotFound
+		case fiber.StatusRequestTimeout: // also of a connection on which nothing was asked
+			err = errTimeout
 		case fiber.StatusRequestEntityTooLarge:
 			err = vault.ErrTooLarge
 		case fiber.StatusInternalServerError:

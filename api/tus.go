@@ -75,7 +75,8 @@ func (c *call) tusCreate() error {
 		}
 	}
 	c.progress(u)
-	return c.SendStatus(201)
+	c.Status(201) // not SendStatus, which adds a text
+	return nil
 }
 
 // bodyLength is the declared length, or for a chunked body what is left.
@@ -128,7 +129,7 @@ func (c *call) tusStatus() error {
 	}
 	c.progress(u)
 	c.Set("Upload-Length", strconv.FormatInt(u.Length, 10))
-	return c.SendStatus(200)
+	return nil
 }
 
 func (c *call) tusAppend() error {

@@ -90,14 +90,17 @@ func (d *Delivery) Close(handedOver bool) error {
 	return errors.Join(d.body.Close(), d.finish(outcome))
 }
 
-// stop makes the next Read fail and tells the transport.
+// stop makes the next Read fail and tells the transport; it does so under the
+// lock, because once Close has returned the connection is another request's.
 func (d *Delivery) stop() {
 	d.mu.Lock()
-	cut := d.cut
-	d.cut, d.stopped = nil, true
-	d.mu.Unlock()
-	if cut != nil {
-		cut()
+	defer d.mu.Unlock()
+	if d.finished || d.stopped {
+		return
+	}
+	d.stopped = true
+	if d.cut != nil {
+		d.cut()
 	}
 }
 

@@ -1,0 +1,224 @@
+package api_test
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"photovault/api"
+	"photovault/consent"
+	"photovault/vault/id"
+)
+
+// asRole makes a request of one route that is right in everything but, perhaps,
+// the role. tablet is the upload grant of p.
+type attempt struct {
+	route   string   // as in Routes; a purpose may follow
+	allowed []string // roles; the others are refused
+	refusal int      // 403 role_not_allowed, or 404 where existence is not told either
+	ask     func(s *stack, token string, p *prepared) answer
+}
+
+// prepared is fresh for each attempt: what one role does must not help or
+// hinder the next.
+type prepared struct {
+	account  id.Account
+	patient  id.Patient
+	number   string
+	consent  id.Consent
+	auth     id.Authorization
+	shot     *shot
+	upload   string // its path
+	done     *api.Photo
+	retrieve api.Token
+}
+
+var (
+	desk      = []string{"provider", "front-desk", "privacy"}
+	everyRole = []string{"provider", "front-desk", "marketing", "admin", "privacy", "emr", "tablet"}
+	tus       = header("Tus-Resumable", "1.0.0")
+)
+
+func get(path func(*prepared) string) func(*stack, string, *prepared) answer {
+	return func(s *stack, token string, p *prepared) answer { s.Helper(); return s.ask("GET", path(p), token, nil) }
+}
+
+func post(path func(*prepared) string, in func(*stack, *prepared) any) func(*stack, string, *prepared) answer {
+	return func(s *stack, token string, p *prepared) answer {
+		s.Helper()
+		return s.ask("POST", path(p), token, in(s, p))
+	}
+}
+
+func at(path string) func(*prepared) string { return func(*prepared) string { return path } }
+func nothing(*stack, *prepared) any         { return nil }
+
+func photoPath(suffix string) func(*prepared) string {
+	return func(p *prepared) string { return "/v1/photos/" + string(p.shot.Photo.ID) + suffix }
+}
+
+func donePath(suffix string) func(*prepared) string {
+	return func(p *prepared) string { return "/v1/photos/" + string(p.done.ID) + suffix }
+}
+
+// matrix is who may do what (45 CFR 164.312(a)(1); HIPAA H10, H11).
+var matrix = []attempt{
+	{"GET /healthz", nil, 0, get(at("/healthz"))},
+	{"GET /readyz", nil, 0, get(at("/readyz"))},
+	{"GET /v1/openapi.yaml", nil, 0, get(at("/v1/openapi.yaml"))},
+
+	{"GET /v1/upload-keys", []string{"provider", "admin", "tablet"}, 403, get(at("/v1/upload-keys"))},
+	{"POST /v1/upload-keys/rotate", []string{"admin"}, 403, post(at("/v1/upload-keys/rotate"), nothing)},
+
+	{"POST /v1/accounts", []string{"admin"}, 403, post(at("/v1/accounts"), func(*stack, *prepared) any {
+		return api.NewAccount{Name: "New", Role: consent.Provider, ExpiresInDays: 7}
+	})},
+	{"GET /v1/accounts", []string{"admin"}, 403, get(at("/v1/accounts"))},
+	{"DELETE /v1/accounts/{account}", []string{"admin"}, 403, func(s *stack, token string, p *prepared) answer {
+		return s.ask("DELETE", "/v1/accounts/"+string(p.account), token, nil)
+	}},
+
+	{"POST /v1/patients", []string{"provider", "front-desk"}, 403, post(at("/v1/patients"), func(*stack, *prepared) any {
+		return api.NewPatient{RecordNumber: string(id.New[id.Patient]())}
+	})},
+	{"POST /v1/patients/find", desk, 403, post(at("/v1/patients/find"), func(_ *stack, p *prepared) any {
+		return api.PatientQuery{RecordNumber: p.number}
+	})},
+	{"GET /v1/patients/{patient}", desk, 403, get(func(p *prepared) string { return "/v1/patients/" + string(p.patient) })},
+
+	{"POST /v1/consents", desk, 403, post(at("/v1/consents"), func(s *stack, p *prepared) any {
+		return api.NewClinical{Patient: p.patient, Signer: consent.Signer{Name: "P"}, SignedAt: s.clock.now().Add(-time.Hour)}
+	})},
+	{"GET /v1/consents", desk, 403, get(func(p *prepared) string { return "/v1/consents?patient=" + string(p.patient) })},
+	{"POST /v1/consents/{consent}/revoke", desk, 403,
+		post(func(p *prepared) string { return "/v1/consents/" + string(p.consent) + "/revoke" }, nothing)},
+	{"POST /v1/authorizations", desk, 403, post(at("/v1/authorizations"), func(s *stack, p *prepared) any {
+		return s.newAuthorization(p.patient)
+	})},
+	{"POST /v1/authorizations/{consent}/revoke", desk, 403,
+		post(func(p *prepared) string { return "/v1/authorizations/" + string(p.auth) + "/revoke" }, nothing)},
+	{"POST /v1/authorizations/{consent}/expire", desk, 403,
+		post(func(p *prepared) string { return "/v1/authorizations/" + string(p.auth) + "/expire" }, nothing)},
+
+	{"POST /v1/photos", []string{"provider"}, 403, post(at("/v1/photos"), func(_ *stack, p *prepared) any {
+		return api.NewPhoto{Patient: string(p.patient), Device: string(id.New[id.Device]()), Capture: string(id.New[id.Capture]())}
+	})},
+	{"GET /v1/photos", []string{"provider", "front-desk", "privacy", "emr"}, 403,
+		get(func(p *prepared) string { return "/v1/photos?patient=" + string(p.patient) })},
+	{"GET /v1/photos marketing", []string{"marketing"}, 403, get(at("/v1/photos?purpose=marketing"))},
+	{"GET /v1/photos/{photo}", []string{"provider", "front-desk", "privacy", "emr", "tablet"}, 403, get(photoPath(""))},
+	{"GET /v1/photos/{photo} another", []string{"provider", "front-desk", "privacy", "emr"}, 403, get(donePath(""))},
+	{"GET /v1/photos/{photo}/receipt", []string{"provider", "privacy"}, 403, get(donePath("/receipt"))},
+	{"DELETE /v1/photos/{photo}", []string{"provider", "privacy"}, 403, func(s *stack, token string, p *prepared) answer {
+		return s.ask("DELETE", photoPath("")(p), token, nil)
+	}},
+	{"POST /v1/photos/{photo}/tokens clinical", []string{"provider", "emr"}, 403, post(donePath("/tokens"), func(*stack, *prepared) any {
+		return api.NewToken{Purpose: consent.ForCare}
+	})},
+	{"POST /v1/photos/{photo}/tokens marketing", []string{"marketing"}, 403, post(donePath("/tokens"), func(*stack, *prepared) any {
+		return forMarketing()
+	})},
+
+	{"OPTIONS /v1/uploads", nil, 0, func(s *stack, token string, _ *prepared) answer { return s.ask("OPTIONS", "/v1/uploads", token, nil) }},
+	{"POST /v1/uploads", []string{"provider", "tablet"}, 404, func(s *stack, token string, p *prepared) answer {
+		return s.ask("POST", "/v1/uploads", token, nil, tus, header("Upload-Length", "1000"), namingPhoto(p.shot.Photo.ID))
+	}},
+	{"HEAD /v1/uploads/{upload}", []string{"provider", "tablet"}, 404, func(s *stack, token string, p *prepared) answer {
+		return s.ask("HEAD", p.upload, token, nil, tus)
+	}},
+	{"PATCH /v1/uploads/{upload}", []string{"provider", "tablet"}, 404, func(s *stack, token string, p *prepared) answer {
+		return s.patch(p.upload, token, 0, p.shot.sealed[:100])
+	}},
+	{"DELETE /v1/uploads/{upload}", []string{"provider", "tablet"}, 404, func(s *stack, token string, p *prepared) answer {
+		return s.ask("DELETE", p.upload, token, nil, tus)
+	}},
+
+	{"GET /v1/content", nil, 0, func(s *stack, _ string, p *prepared) answer { return s.fetch("GET", p.retrieve) }},
+	{"HEAD /v1/content", nil, 0, func(s *stack, _ string, p *prepared) answer { return s.fetch("HEAD", p.retrieve) }},
+	{"GET /v1/content/{token}", nil, 0, func(s *stack, _ string, p *prepared) answer {
+		return s.fetch("GET", s.forCare(p.done.ID, "thumb", consent.InPath, 1))
+	}},
+	{"HEAD /v1/content/{token}", nil, 0, func(s *stack, _ string, p *prepared) answer {
+		return s.fetch("HEAD", s.forCare(p.done.ID, "thumb", consent.InPath, 1))
+	}},
+
+	{"GET /v1/audit", []string{"admin", "privacy"}, 403, get(at("/v1/audit"))},
+	{"GET /v1/audit/patients/{patient}", []string{"admin", "privacy"}, 403,
+		get(func(p *prepared) string { return "/v1/audit/patients/" + string(p.patient) })},
+}
+
+func TestEachRoleSeesItsPartAndNoMore(t *testing.T) {
+	s := newStack(t)
+	patient := s.consented()
+	done := s.ready(patient, small)
+	s.authorize(s.newAuthorization(patient))
+
+	var listed []string
+	for _, a := range matrix {
+		method, rest, _ := cut2(a.route)
+		listed = append(listed, method+" "+rest)
+	}
+	for _, r := range api.Routes() {
+		if !slices.Contains(listed, r[0]+" "+r[1]) {
+			t.Errorf("%s %s is not in the matrix", r[0], r[1])
+		}
+	}
+	for _, a := range matrix {
+		t.Run(a.route, func(t *testing.T) {
+			open := a.allowed == nil
+			for _, role := range append(slices.Clone(everyRole), "") {
+				p := s.prepare(done)
+				token := map[string]string{"tablet": p.shot.Grant, "": ""}[role]
+				if token == "" && role != "" {
+					token = s.token(role)
+				}
+				if role == "" && !open {
+					s.anonymously(a, p)
+					continue
+				}
+				got := a.ask(s, token, p)
+				switch {
+				case open || slices.Contains(a.allowed, role):
+					if got.status/100 != 2 {
+						t.Errorf("%s: %d, which should be allowed: %s", role, got.status, got.body)
+					}
+				case got.status != a.refusal:
+					t.Errorf("%s: %d, %d wanted: %s", role, got.status, a.refusal, got.body)
+				case a.refusal == 403:
+					got.problem(403, "role_not_allowed")
+				}
+			}
+		})
+	}
+}
+
+// anonymously wants every such attempt refused, whatever it asks.
+func (s *stack) anonymously(a attempt, p *prepared) {
+	s.Helper()
+	s.clock.advance(time.Minute) // failures are counted by the minute
+	method, path, _ := cut2(a.route)
+	for _, token := range []string{"", "nonsense", p.retrieve.Token} {
+		got := s.ask(method, fill(path, p), token, nil, odd)
+		if got.status != 401 {
+			s.Errorf("%s with no credential of its kind: %d, 401 wanted", a.route, got.status)
+		}
+		if method != "HEAD" {
+			got.problem(401, "unauthenticated")
+		}
+	}
+}
+
+// prepare makes what attempts act on.
+func (s *stack) prepare(done *api.Photo) *prepared {
+	s.Helper()
+	p := &prepared{done: done, patient: s.patient()}
+	p.account, _ = s.account("emr")
+	shown := into[api.Patient](s.ask("GET", "/v1/patients/"+string(p.patient), s.token("front-desk"), nil), 200)
+	p.number = shown.RecordNumber
+	p.consent = s.clinical(p.patient)
+	p.auth = s.authorize(s.newAuthorization(p.patient))
+	p.shot = s.declare(p.patient, make([]byte, 1000))
+	p.upload = s.create(p.shot.Grant, len(p.shot.sealed))
+	p.retrieve = s.forCare(done.ID, "thumb", consent.InHeader, 1)
+	return p
+}
