@@ -201,6 +201,7 @@ func (s *stack) serve(log *slog.Logger) (stop func()) {
 	front, stopFront := context.WithCancel(context.Background())
 	back, stopBack := context.WithCancel(context.Background())
 	served, worked := make(chan error, 1), make(chan error, 1)
+	s.must(s.service.Prepare(back))
 	go func() { worked <- s.service.Run(back) }()
 	go func() { served <- server.Serve(front, l, 5*time.Second) }()
 	stopProxy := s.serveProxy()

@@ -137,6 +137,7 @@ func newFixture(t *testing.T) *fixture {
 		must(db.ForPractice(f.practice).AddAccount(t.Context(), a, c, &audit.Entry{Action: audit.AccountCreate, Outcome: audit.Allowed}))
 		f.people[role] = consent.Principal{Practice: f.practice, Account: a.ID, Role: role}
 	}
+	must(f.Prepare(t.Context()))
 	ctx, stop := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- f.Run(ctx) }()

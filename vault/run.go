@@ -11,16 +11,18 @@ import (
 	"photovault/vault/blobs"
 )
 
-// Run does the background work until ctx ends: ingest, chaining the audit log,
-// sweeping, re-checking running deliveries, renewing upload keys. It refuses
-// to start on a database that is behind its checkpoint.
-func (s *Service) Run(ctx context.Context) error {
+// Prepare comes before the first request and before Run: it refuses a database
+// that is behind its checkpoint, and makes upload keys if they are due.
+func (s *Service) Prepare(ctx context.Context) error {
 	if err := s.CheckNotBehind(ctx); err != nil {
 		return err
 	}
-	if err := s.renewUploadKeys(ctx); err != nil {
-		return err
-	}
+	return s.renewUploadKeys(ctx)
+}
+
+// Run does the background work until ctx ends: ingest, chaining the audit log,
+// sweeping, re-checking running deliveries, renewing upload keys.
+func (s *Service) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
 	for range s.Ingests {
 		wg.Go(func() { s.ingestLoop(ctx) })

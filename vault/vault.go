@@ -60,7 +60,7 @@ type Service struct {
 	chaining sync.Mutex
 }
 
-// New returns a Service. Run does its background work.
+// New returns a Service. Prepare it before it is used; Run does its background work.
 func New(c Config) (*Service, error) {
 	if c.Catalogs == nil || c.Keys == nil || c.Blobs == nil || c.Media == nil || c.Checkpoints == nil || !id.Valid(string(c.Practice)) {
 		return nil, errors.New("vault: incomplete configuration")

@@ -79,6 +79,9 @@ func (c *serveCommand) Run(r *run) (err error) {
 	if err != nil {
 		return err
 	}
+	if err := service.Prepare(r.ctx); err != nil {
+		return err
+	}
 	tlsConf, err := h.serverTLS(time.Now())
 	if err != nil {
 		return err

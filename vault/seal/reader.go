@@ -7,8 +7,12 @@ import (
 
 // Reader opens a container as a stream. It gives out only bytes whose chunk
 // has authenticated; a truncated or extended container ends in ErrAuth, so a
-// caller that must not act on a part reads to io.EOF first. Errors of the
-// source pass through. Errors are sticky.
+// caller that must not act on a part reads to io.EOF first.
+//
+// The container ends where the source says io.EOF, or io.ErrUnexpectedEOF
+// bare. A source that breaks off says so with any other error, also one that
+// wraps these: it comes back wrapped and is not ErrAuth. Errors are sticky.
+// A Reader is not safe for concurrent use.
 type Reader struct {
 	src    io.Reader
 	chunks *chunks
@@ -19,11 +23,15 @@ type Reader struct {
 	err    error
 }
 
-// NewReader reads the header and checks the commitment. The key is borrowed.
+// NewReader reads the header and checks the commitment. The key, of KeySize
+// bytes, and the context are borrowed for the call.
 func NewReader(src io.Reader, key, context []byte) (*Reader, error) {
 	var header [HeaderSize]byte
 	if _, err := io.ReadFull(src, header[:]); err != nil {
-		return nil, short(err)
+		if ended(err) {
+			return nil, ErrAuth
+		}
+		return nil, fmt.Errorf("seal: header: %w", err)
 	}
 	c, err := begin(key, context, header[:])
 	if err != nil {
@@ -32,6 +40,8 @@ func NewReader(src io.Reader, key, context []byte) (*Reader, error) {
 	return &Reader{src: src, chunks: c, sealed: make([]byte, sealedChunk), buffer: make([]byte, 0, ChunkSize)}, nil
 }
 
+// Read implements io.Reader. It may use all of p as scratch space: of a chunk
+// that does not authenticate it leaves nothing there but zeros.
 func (r *Reader) Read(p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
@@ -40,7 +50,7 @@ func (r *Reader) Read(p []byte) (int, error) {
 		if r.err != nil {
 			return 0, r.err
 		}
-		if len(p) >= ChunkSize { // no copy; a chunk that fails leaves p zeroed
+		if len(p) >= ChunkSize { // no copy
 			var out []byte
 			out, r.err = r.next(p[:0:ChunkSize])
 			if len(out) > 0 {
@@ -58,25 +68,23 @@ func (r *Reader) Read(p []byte) (int, error) {
 // next opens the next chunk into dst; beside the last one it returns io.EOF.
 func (r *Reader) next(dst []byte) ([]byte, error) {
 	n, err := io.ReadFull(r.src, r.sealed)
-	last := err == io.ErrUnexpectedEOF // ReadFull's own, not one that the source wraps
-	if err != nil && !last || n < Overhead {
-		return nil, short(err) // none, or less than a tag: cut off
+	if err != nil && !ended(err) {
+		return nil, fmt.Errorf("seal: chunk %d: %w", r.n, err)
 	}
-	plain, err := r.chunks.open(dst, r.n, r.sealed[:n])
-	if err != nil {
-		return nil, err
+	if n < Overhead || r.n >= maxChunks {
+		return nil, ErrAuth // cut off before the last chunk, or no end to it
+	}
+	plain, openErr := r.chunks.open(dst, r.n, r.sealed[:n])
+	if openErr != nil {
+		return nil, openErr
 	}
 	r.n++
-	if last {
+	if err != nil {
 		return plain, io.EOF
 	}
 	return plain, nil
 }
 
-// short tells a container that ends early from a source that fails.
-func short(err error) error {
-	if err == nil || err == io.EOF || err == io.ErrUnexpectedEOF {
-		return ErrAuth
-	}
-	return fmt.Errorf("seal: source: %w", err)
-}
+// ended tells a source that ends early from one that fails. io.ReadFull
+// returns its own two errors bare; what a source wraps is the source's.
+func ended(err error) bool { return err == io.EOF || err == io.ErrUnexpectedEOF }

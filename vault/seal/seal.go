@@ -1,20 +1,28 @@
 package seal
 
 import (
+	"crypto/rand"
 	"crypto/subtle"
 	"slices"
 )
 
-// Seal appends the container of plaintext to dst. The key is borrowed.
+// Seal appends the container of plaintext to dst and returns the extended
+// slice. The key, of KeySize bytes, is borrowed. plaintext and the spare
+// capacity of dst must not overlap.
 func Seal(dst, key, context, plaintext []byte) ([]byte, error) {
 	var salt [saltSize]byte
-	newSalt(salt[:])
-	c, commitment, err := derive(key, salt[:], context)
+	rand.Read(salt[:])
+	return sealWith(dst, key, context, plaintext, salt[:])
+}
+
+// sealWith takes the salt, which must never repeat under a key.
+func sealWith(dst, key, context, plaintext, salt []byte) ([]byte, error) {
+	c, commitment, err := derive(key, salt, context)
 	if err != nil {
 		return nil, err
 	}
 	dst = slices.Grow(dst, int(SealedSize(int64(len(plaintext)))))
-	dst = append(append(dst, salt[:]...), commitment...)
+	dst = append(append(dst, salt...), commitment...)
 	for n := uint64(0); ; n++ {
 		part := plaintext[:min(len(plaintext), ChunkSize)]
 		plaintext = plaintext[len(part):]
@@ -25,8 +33,11 @@ func Seal(dst, key, context, plaintext []byte) ([]byte, error) {
 	}
 }
 
-// Open appends the plaintext of a container to dst, after all of it has
-// authenticated. Errors: ErrAuth.
+// Open appends the plaintext of a container to dst and returns the extended
+// slice, after all of it has authenticated; otherwise it returns nil, and what
+// it wrote to the spare capacity of dst is wiped. sealed and that capacity
+// must not overlap. The key, of KeySize bytes, is borrowed. Errors: ErrAuth,
+// and another one for a key of the wrong size.
 func Open(dst, key, context, sealed []byte) ([]byte, error) {
 	size, err := PlaintextSize(int64(len(sealed)))
 	if err != nil {
@@ -36,14 +47,14 @@ func Open(dst, key, context, sealed []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	start := len(dst)
-	out := append(dst, make([]byte, size)...)[:start]
-	body := sealed[HeaderSize:]
+	start, end := len(dst), len(dst)+int(size)
+	all := slices.Grow(dst, int(size))[:end:end] // not a byte past what is appended is touched
+	out, body := all[:start], sealed[HeaderSize:]
 	for n := uint64(0); ; n++ {
 		part := body[:min(len(body), sealedChunk)]
 		body = body[len(part):]
 		if out, err = c.open(out, n, part); err != nil {
-			clear(dst[start:cap(dst)])
+			clear(all[start:])
 			return nil, err
 		}
 		if len(part) < sealedChunk {

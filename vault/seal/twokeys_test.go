@@ -3,15 +3,8 @@ package seal_test
 import (
 	"bytes"
 	"crypto/aes"
-	"crypto/cipher"
-	"crypto/fips140"
-	"crypto/hkdf"
-	"crypto/sha512"
 	"encoding/binary"
-	"errors"
 	"testing"
-
-	"photovault/vault/seal"
 )
 
 // AES-GCM alone does not commit to its key: one ciphertext and tag can be
@@ -21,47 +14,38 @@ import (
 func TestFileThatOpensUnderTwoKeys(t *testing.T) {
 	one, two := bytes.Repeat([]byte{1}, 32), bytes.Repeat([]byte{2}, 32)
 	salt := bytes.Repeat([]byte{9}, 24)
-	k1, n1, commit1 := expandForTest(t, one, salt)
-	k2, n2, commit2 := expandForTest(t, two, salt)
-	chunk := collide(t, k1, n1, k2, n2, bytes.Repeat([]byte{0x42}, 48))
-	for i, kn := range [][2][]byte{{k1, n1}, {k2, n2}} {
-		if _, err := gcm(t, kn[0]).Open(nil, kn[1], chunk, nil); err != nil {
+	d1, d2 := derive(t, one, nil, salt), derive(t, two, nil, salt)
+	chunk := collide(t, d1.key, d1.base, d2.key, d2.base, bytes.Repeat([]byte{0x42}, 48))
+	var pictures [][]byte
+	for i, d := range []derived{d1, d2} {
+		p, err := gcm(t, d.key).Open(nil, d.base, chunk, nil)
+		if err != nil {
 			t.Fatalf("the collision does not open under key %d: the test is broken", i+1)
 		}
+		pictures = append(pictures, p)
 	}
-	for name, commit := range map[string][]byte{"first": commit1, "second": commit2} {
-		file := append(append(bytes.Clone(salt), commit...), chunk...)
-		_, err1 := seal.Open(nil, one, nil, file)
-		_, err2 := seal.Open(nil, two, nil, file)
-		if err1 == nil && err2 == nil {
-			t.Error("one file opens under two keys")
+	if bytes.Equal(pictures[0], pictures[1]) {
+		t.Fatal("both keys show the same picture: the test is broken")
+	}
+	file := func(commitment []byte) []byte { return bytes.Join([][]byte{salt, commitment, chunk}, nil) }
+	for _, c := range []struct {
+		committed  string
+		commitment []byte
+		right      []byte
+		truth      []byte
+		wrong      []byte
+	}{
+		{"first", d1.commitment, one, pictures[0], two},
+		{"second", d2.commitment, two, pictures[1], one},
+	} {
+		if err := opens(t, c.right, nil, file(c.commitment), c.truth); err != nil {
+			t.Errorf("committed to the %s key, it does not open under it: %v", c.committed, err)
 		}
-		if name == "first" && !errors.Is(err2, seal.ErrAuth) || name == "second" && !errors.Is(err1, seal.ErrAuth) {
-			t.Errorf("committed to the %s key, it opens under the other", name)
-		}
+		refused(t, c.wrong, nil, file(c.commitment), nil, "committed to the "+c.committed+" key, under the other")
 	}
-}
-
-func expandForTest(t *testing.T, key, salt []byte) (chunkKey, nonce, commitment []byte) {
-	t.Helper()
-	okm, err := hkdf.Expand(sha512.New, key, "c2sp.org/chunked-encryption@v1+AEAD_AES_256_GCM\x00"+string(salt), 76)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return okm[:32], okm[32:44], okm[44:]
-}
-
-func gcm(t *testing.T, key []byte) (a cipher.AEAD) {
-	t.Helper()
-	block, err := aes.NewCipher(key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	fips140.WithoutEnforcement(func() { a, err = cipher.NewGCM(block) })
-	if err != nil {
-		t.Fatal(err)
-	}
-	return a
+	mixed := file(append(bytes.Clone(d1.commitment[:16]), d2.commitment[16:]...))
+	refused(t, one, nil, mixed, nil, "half a commitment, first key")
+	refused(t, two, nil, mixed, nil, "half a commitment, second key")
 }
 
 // collide appends one block to ciphertext so that its tag is the same under
