@@ -2,4 +2,8 @@
 
 package api_test
 
-const workerMemory = 128 << 20
+const (
+	workerMemory   = 128 << 20 // bytes
+	racingRounds   = 100
+	bleedingRounds = 400 // of five requests each
+)

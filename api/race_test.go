@@ -21,7 +21,7 @@ import (
 // the revocation was answered gets no byte, and no release is numbered after
 // the revocation in the log.
 func TestFetchesRaceARevocation(t *testing.T) {
-	const rounds, fetchers = 100, 16
+	const rounds, fetchers = racingRounds, 16
 	s := newStack(t)
 	patient := s.consented()
 	photo := s.ready(patient, small)
@@ -97,7 +97,7 @@ func TestFetchesRaceARevocation(t *testing.T) {
 	}
 	t.Logf("%d fetches released before the revocation was answered, %d cut, %d refused; %d began after it and got nothing",
 		released.Load(), cut.Load(), refused.Load(), rounds*fetchers)
-	if released.Load() < rounds || unspent.Load() < rounds*9/10 {
+	if released.Load() < rounds || unspent.Load() < rounds*8/10 {
 		t.Errorf("there was no race: %d released, tokens with uses left in %d rounds", released.Load(), unspent.Load())
 	}
 	s.noReleaseAfter(revoked)

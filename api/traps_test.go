@@ -202,14 +202,13 @@ func TestPipelinedRequestsAreAnsweredInOrder(t *testing.T) {
 
 // Threat 9: nothing of a request is seen by a later one on the same connection.
 func TestNothingBleedsBetweenRequests(t *testing.T) {
-	const requests = 2000
 	s := newStack(t)
 	photo := s.ready(s.consented(), small)
 	desk, provider := s.token("front-desk"), s.token("provider")
 	w := s.dial(0)
 	s.must(w.SetDeadline(time.Now().Add(2 * time.Minute)))
 	last := ""
-	for i := range requests / 5 {
+	for i := range bleedingRounds {
 		s.clock.advance(10 * time.Second)                                       // failures are counted by the minute
 		number := fmt.Sprintf("BLEED-%d-%s", i, strings.Repeat("x", (i*37)%40)) // of changing length
 		named := fmt.Sprintf(`{"record_number":%q,"name":%q}`, number, "Name of "+number)
