@@ -137,7 +137,7 @@ func (s *stack) ask(method, path, token string, in any, tweaks ...tweak) answer 
 func (a answer) ok(status int) answer {
 	a.s.Helper()
 	if a.status != status {
-		a.s.Fatalf("%s: status %d, %d wanted: %s", a.what, a.status, status, a.body)
+		a.s.Fatalf("%s: status %d, %d wanted: %.1000q", a.what, a.status, status, a.body)
 	}
 	return a
 }

@@ -111,6 +111,24 @@ func TestAChangedObjectIsRefused(t *testing.T) {
 	s.wantPhoto(s.fetch("GET", s.forCare(other.ID, "web", consent.InHeader, 1)), rendition(s, other, "web"))
 }
 
+// Renditions of one photo share its data key; what tells them apart is what
+// each container is bound to.
+func TestRenditionsCannotBeExchanged(t *testing.T) {
+	s := newStack(t)
+	dot := specimen.JPEG(specimen.Options{Width: 1, Height: 1, Gray: true}) // so small that renditions are of one size
+	photo := s.ready(s.consented(), func() []byte { return dot })
+	web, thumb := rendition(s, photo, "web"), rendition(s, photo, "thumb")
+	if web.Size != thumb.Size {
+		t.Fatalf("renditions of %d and %d bytes: only those of one size tell anything", web.Size, thumb.Size)
+	}
+	other, err := os.ReadFile(s.object(photo.ID, "thumb"))
+	s.must(err)
+	restore := s.rewrite(s.object(photo.ID, "web"), func([]byte) []byte { return other })
+	s.fetch("GET", s.forCare(photo.ID, "web", consent.InHeader, 1)).problem(500, "integrity_failure")
+	restore()
+	s.wantPhoto(s.fetch("GET", s.forCare(photo.ID, "web", consent.InHeader, 1)), web)
+}
+
 // streamed begins a GET whose body the test reads itself.
 func (s *stack) streamed(ctx context.Context, t api.Token) *http.Response {
 	s.Helper()

@@ -182,7 +182,7 @@ func TestAForeignUploadIsAsOneThatIsNot(t *testing.T) {
 // same says how two answers differ, but for their date.
 func same(a, b answer) string {
 	if a.status != b.status || !bytes.Equal(a.body, b.body) {
-		return fmt.Sprintf("%d %s | %d %s", a.status, a.body, b.status, b.body)
+		return fmt.Sprintf("%d %.300q | %d %.300q", a.status, a.body, b.status, b.body)
 	}
 	clean := func(h http.Header) string {
 		h = h.Clone()

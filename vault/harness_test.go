@@ -125,7 +125,7 @@ func newFixture(t *testing.T) *fixture {
 	must(db.CreatePractice(t.Context(), f.practice, &audit.Entry{Action: audit.PracticeCreate, Outcome: audit.Allowed}))
 	store, err := dir.Open(f.objects)
 	must(err)
-	media, err := imaging.NewPool(imaging.Config{Workers: 1})
+	media, err := imaging.NewPool(imaging.Config{Workers: 1, MemoryBytes: 2 << 30, WallClock: time.Minute}) // room for the race detector
 	must(err)
 	f.catalogs = &faulty{Catalogs: db, fail: map[string]error{}}
 	f.Service, err = vault.New(vault.Config{Practice: f.practice, Catalogs: f.catalogs, Keys: kek, Blobs: store, Media: media,
