@@ -23,6 +23,9 @@ import (
 // whole before its first byte leaves; larger ones stream chunk by chunk.
 const wholeLimit = 4 << 20
 
+// maxDecisions bounds how often one request is decided while others get ahead.
+const maxDecisions = 4
+
 // ContentRequest is one attempt to redeem a token.
 type ContentRequest struct {
 	Token  consent.Bearer
@@ -75,8 +78,8 @@ func (s *Service) OpenContent(ctx context.Context, req ContentRequest) (*Deliver
 	for attempt := 0; ; attempt++ {
 		d, err := s.openContent(ctx, req)
 		if errors.Is(err, consent.ErrSuperseded) {
-			if attempt == 0 {
-				continue // the record moved under us: decide once more
+			if attempt < maxDecisions-1 {
+				continue // the record moved, or another use took the number: decide again
 			}
 			err = fmt.Errorf("%w: %w", ErrUnavailable, err)
 		}
