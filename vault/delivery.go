@@ -39,7 +39,7 @@ type Delivery struct {
 // confirmed, while it ran.
 var ErrCut = errors.New("vault: delivery cut")
 
-// confirmFor is how long a running stream lives on one confirmation (DESIGN P3).
+// confirmFor is how long a running stream lives on one confirmation.
 const confirmFor = 2 * time.Second
 
 // OnCut sets what is called, once and from another goroutine, when the
