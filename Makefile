@@ -12,10 +12,10 @@ FUZZTIME    ?= 30s
 ROUNDS      ?= 100
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run build test check bench fuzz soak fmt
+.PHONY: help demo run build test check bench fuzz soak fmt devstack devstack-down
 
 help: ## list the targets
-	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build: ## build bin/photovault
 	@mkdir -p bin
@@ -45,6 +45,12 @@ fuzz: ## run every fuzz target for FUZZTIME
 
 soak: build ## kill -9 during upload and ingest, ROUNDS times, and print what was lost
 	PHOTOVAULT_SOAK_ROUNDS=$(ROUNDS) $(GO) test -count 1 -timeout 60m -v -run '^TestSoak' ./cmd/photovault
+
+devstack: ## real servers on loopback for the tests: HashiCorp Vault, MinIO, versitygw, PostgreSQL (first time: ten minutes)
+	@cd deploy/devstack && $(GO) run . up
+
+devstack-down: ## stop them and remove their data
+	@cd deploy/devstack && $(GO) run . down
 
 fmt: ## format the sources
 	gofmt -w $$(git ls-files '*.go')

@@ -23,6 +23,22 @@ if [ -z "$PHOTOVAULT_NODE_MODULES" ] && command -v npm >/dev/null 2>&1; then
 fi
 [ -n "$PHOTOVAULT_NODE_MODULES" ] || missing+=("npm packages (stock tus and HPKE clients)")
 
+# The real servers of production mode: those that run, or, where nothing may be
+# left out, some of our own for as long as the tests take.
+stack() { (cd deploy/devstack && GOFIPS140=off go run . "$@"); }
+export PHOTOVAULT_DEVSTACK="${PHOTOVAULT_DEVSTACK:-${TMPDIR:-/tmp}/photovault-devstack-$(id -u)}"
+if [ ! -e "$PHOTOVAULT_DEVSTACK/devstack.json" ]; then
+  if [ "$require" = all ]; then
+    own=$(mktemp -d)
+    chmod 711 "$own" # PostgreSQL's own user must get through
+    PHOTOVAULT_DEVSTACK="$own/stack"
+    trap 'stack down; rmdir "$own"' EXIT
+    stack up
+  else
+    missing+=("real servers (make devstack)")
+  fi
+fi
+
 if [ ${#missing[@]} -gt 0 ]; then
   printf 'left out, not found here: %s\n' "${missing[@]}"
   if [ "$require" = all ]; then echo "PHOTOVAULT_REQUIRE=all: that is a failure"; exit 1; fi

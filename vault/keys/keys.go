@@ -53,9 +53,53 @@ type Service interface {
 	// UnwrapDataKey returns the key, owned by the caller. Retry-safe.
 	// Errors: ErrRefused, ErrUnavailable.
 	UnwrapDataKey(ctx context.Context, c Context, wrapped []byte) (*secret.Key, error)
+	// Rewrap returns, in order, each key wrapped under the newest version of
+	// the key-encryption key, never showing it in clear. At most MaxRewrap
+	// items. An item that alone is refused has ErrRefused as its Err.
+	// Errors of the whole call: ErrUnavailable.
+	Rewrap(ctx context.Context, items []Wrapped) ([]Rewrapped, error)
+	// Version returns which version of the key-encryption key a wrapped key is
+	// under, without asking anyone: the answer is not authenticated.
+	// Errors: ErrRefused (not a wrapped key of this service).
+	Version(wrapped []byte) (uint32, error)
 	// Ready reports whether a call would be served now. Errors: ErrUnavailable.
 	Ready(ctx context.Context) error
 }
+
+// Wrapped is a wrapped key and what it was wrapped for.
+type Wrapped struct {
+	Context Context
+	Key     []byte
+}
+
+// Rewrapped is one answer of Rewrap: a wrapped key, or why there is none.
+type Rewrapped struct {
+	Key []byte
+	Err error
+}
+
+// Operator is what the practice's key officer may do with the key-encryption
+// key, and the running service may not: an implementation holds another
+// identity than the Service's (NIST SP 800-57 part 1, 5.3.5: destruction).
+type Operator interface {
+	// Versions returns which versions still open. Errors: ErrUnavailable.
+	Versions(ctx context.Context) (Versions, error)
+	// Rotate makes a new version, which wraps from then on. Older ones still
+	// open. Errors: ErrUnavailable.
+	Rotate(ctx context.Context) (Versions, error)
+	// Erase destroys every version below `below` for good: nothing wrapped
+	// under one is ever opened again, by anyone, whatever older copy of a
+	// database they hold. below is at most Newest. It may be called again.
+	// Errors: ErrUnavailable.
+	Erase(ctx context.Context, below uint32) (Versions, error)
+}
+
+// Versions are the versions of the key-encryption key that still open:
+// Oldest to Newest, the one that wraps.
+type Versions struct{ Oldest, Newest uint32 }
+
+// MaxRewrap is how many keys one Rewrap takes.
+const MaxRewrap = 500
 
 // MaxWrapped is the longest wrapped key in bytes that a catalog must hold.
 const MaxWrapped = 1024

@@ -52,12 +52,11 @@ func (s *Service) NewDataKey(ctx context.Context, c keys.Context) (*secret.Key, 
 	if err := s.ready(ctx); err != nil {
 		return nil, nil, err
 	}
-	wrapped := binary.BigEndian.AppendUint32([]byte{wrappedFormat}, s.newest)
 	key := secret.New()
-	wrapped, err := seal.Seal(wrapped, s.keks[s.newest].Bytes(), c.Encode(), key.Bytes())
+	wrapped, err := s.wrap(c, key)
 	if err != nil {
 		key.Destroy()
-		return nil, nil, fmt.Errorf("%w: localkek: %w", keys.ErrUnavailable, err)
+		return nil, nil, err
 	}
 	return key, wrapped, nil
 }
@@ -69,10 +68,63 @@ func (s *Service) UnwrapDataKey(ctx context.Context, c keys.Context, wrapped []b
 	if err := s.ready(ctx); err != nil {
 		return nil, err
 	}
-	if len(wrapped) != wrappedSize || wrapped[0] != wrappedFormat {
-		return nil, keys.ErrRefused
+	return s.unwrap(c, wrapped)
+}
+
+// Rewrap implements keys.Service.
+func (s *Service) Rewrap(ctx context.Context, items []keys.Wrapped) ([]keys.Rewrapped, error) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if err := s.ready(ctx); err != nil {
+		return nil, err
 	}
-	kek, ok := s.keks[binary.BigEndian.Uint32(wrapped[1:])]
+	if len(items) > keys.MaxRewrap {
+		return nil, fmt.Errorf("localkek: rewrap: %d keys at once", len(items))
+	}
+	out := make([]keys.Rewrapped, len(items))
+	for i, item := range items {
+		key, err := s.unwrap(item.Context, item.Key)
+		if errors.Is(err, keys.ErrRefused) {
+			out[i].Err = err
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		out[i].Key, err = s.wrap(item.Context, key)
+		key.Destroy()
+		if err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+// Version implements keys.Service.
+func (s *Service) Version(wrapped []byte) (uint32, error) {
+	if len(wrapped) != wrappedSize || wrapped[0] != wrappedFormat {
+		return 0, keys.ErrRefused
+	}
+	return binary.BigEndian.Uint32(wrapped[1:]), nil
+}
+
+// wrap is called with the lock held.
+func (s *Service) wrap(c keys.Context, key *secret.Key) ([]byte, error) {
+	wrapped := binary.BigEndian.AppendUint32([]byte{wrappedFormat}, s.newest)
+	wrapped, err := seal.Seal(wrapped, s.keks[s.newest].Bytes(), c.Encode(), key.Bytes())
+	if err != nil {
+		return nil, fmt.Errorf("%w: localkek: %w", keys.ErrUnavailable, err)
+	}
+	return wrapped, nil
+}
+
+// unwrap is called with the lock held.
+func (s *Service) unwrap(c keys.Context, wrapped []byte) (*secret.Key, error) {
+	version, err := s.Version(wrapped)
+	if err != nil {
+		return nil, err
+	}
+	kek, ok := s.keks[version]
 	if !ok {
 		return nil, keys.ErrRefused
 	}
@@ -104,8 +156,8 @@ func (s *Service) ready(ctx context.Context) error {
 	return nil
 }
 
-// Version returns the version of the key-encryption key that wraps.
-func (s *Service) Version() uint32 { return s.newest }
+// Newest returns the version of the key-encryption key that wraps.
+func (s *Service) Newest() uint32 { return s.newest }
 
 // Close overwrites the key-encryption keys, after calls that are running.
 // Calls after it are ErrUnavailable. It may be called twice.

@@ -65,8 +65,8 @@ func TestWrappedKeySurvivesReopeningAndRotation(t *testing.T) {
 				t.Fatalf("version %d, %v", v, err)
 			}
 			second := open(t, path, passphrase)
-			if first.Version() != 1 || second.Version() != 2 {
-				t.Errorf("versions %d and %d", first.Version(), second.Version())
+			if first.Newest() != 1 || second.Newest() != 2 {
+				t.Errorf("versions %d and %d", first.Newest(), second.Newest())
 			}
 			got, err := second.UnwrapDataKey(t.Context(), testContext, wrapped)
 			if err != nil || !got.Equal(key) {

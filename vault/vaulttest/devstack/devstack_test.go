@@ -1,0 +1,37 @@
+package devstack_test
+
+import (
+	"database/sql"
+	"testing"
+
+	_ "github.com/jackc/pgx/v5/stdlib"
+
+	"photovault/vault/vaulttest/devstack"
+)
+
+func TestADatabaseOfOnesOwn(t *testing.T) {
+	db, err := sql.Open("pgx", devstack.Need(t).Database(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	var ssl, super bool
+	if err := db.QueryRow(`SELECT ssl, usesuper FROM pg_stat_ssl, pg_user WHERE pid = pg_backend_pid() AND usename = current_user`).Scan(&ssl, &super); err != nil {
+		t.Fatal(err)
+	}
+	if !ssl || super {
+		t.Errorf("ssl %v, superuser %v", ssl, super)
+	}
+}
+
+func TestATransitServerOfOnesOwnKeepsWhatItKnows(t *testing.T) {
+	o := devstack.Need(t).OwnTransit(t)
+	token := o.RootToken
+	o.Kill(t)
+	o.StartSealed(t)
+	o.Kill(t)
+	o.Start(t)
+	if o.RootToken != token {
+		t.Error("another root token after a restart")
+	}
+}
