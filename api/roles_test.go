@@ -1,6 +1,7 @@
 package api_test
 
 import (
+	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -69,6 +70,29 @@ var matrix = []attempt{
 
 	{"GET /v1/upload-keys", []string{"provider", "admin", "tablet"}, 403, get(at("/v1/upload-keys"))},
 	{"POST /v1/upload-keys/rotate", []string{"admin"}, 403, post(at("/v1/upload-keys/rotate"), nothing)},
+
+	{"GET /v1/keys", []string{"admin"}, 403, get(at("/v1/keys"))},
+	{"POST /v1/keys/{purpose}/rotate", []string{"admin"}, 403, post(at("/v1/keys/evidence/rotate"), nothing)},
+	{"POST /v1/keys/rewrap", []string{"admin"}, 403, post(at("/v1/keys/rewrap"), func(*stack, *prepared) any { return api.RewrapRequest{Limit: 1} })},
+	{"POST /v1/keys/erasures", []string{"admin"}, 403, func(s *stack, token string, _ *prepared) answer {
+		below := uint32(2)
+		if token == s.token("admin") {
+			below = s.rotateWrapping()
+			s.rewrapAll()
+		}
+		return s.ask("POST", "/v1/keys/erasures", token, api.EraseRequest{Below: below})
+	}},
+	{"POST /v1/keys/erasures/{below}/done", []string{"admin"}, 403, func(s *stack, token string, _ *prepared) answer {
+		below := uint32(2)
+		if token == s.token("admin") {
+			below = s.rotateWrapping()
+			s.rewrapAll()
+			s.ask("POST", "/v1/keys/erasures", token, api.EraseRequest{Below: below}).ok(201)
+			s.eraseWrapping(below)
+		}
+		return s.ask("POST", fmt.Sprintf("/v1/keys/erasures/%d/done", below), token, nil)
+	}},
+	{"GET /v1/evidence-keys", []string{"provider", "front-desk", "marketing", "admin", "privacy", "emr", "tablet"}, 403, get(at("/v1/evidence-keys"))},
 
 	{"POST /v1/accounts", []string{"admin"}, 403, post(at("/v1/accounts"), func(*stack, *prepared) any {
 		return api.NewAccount{Name: "New", Role: consent.Provider, ExpiresInDays: 7}

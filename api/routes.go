@@ -18,6 +18,7 @@ type route struct {
 
 const (
 	quick   = 15 * time.Second
+	slow    = 5 * time.Minute // looks at every key or every patient
 	upload  = 15 * time.Minute
 	deliver = 5 * time.Minute
 )
@@ -30,6 +31,13 @@ var routes = []route{
 
 	{"GET", "/v1/upload-keys", true, 0, quick, (*call).uploadKeys},
 	{"POST", "/v1/upload-keys/rotate", true, 0, quick, (*call).rotateUploadKeys},
+
+	{"GET", "/v1/keys", true, 0, quick, (*call).keyState},
+	{"POST", "/v1/keys/rewrap", true, maxJSON, slow, (*call).rewrap},
+	{"POST", "/v1/keys/erasures", true, maxJSON, slow, (*call).beginErase},
+	{"POST", "/v1/keys/erasures/:below/done", true, 0, quick, (*call).endErase},
+	{"POST", "/v1/keys/:purpose/rotate", true, 0, slow, (*call).rotateKey},
+	{"GET", "/v1/evidence-keys", true, 0, quick, (*call).evidenceKeys},
 
 	{"POST", "/v1/accounts", true, maxJSON, quick, (*call).addAccount},
 	{"GET", "/v1/accounts", true, 0, quick, (*call).listAccounts},

@@ -53,7 +53,7 @@ type Act string
 // Acts.
 const (
 	ManageAccounts   Act = "manage accounts"
-	RotateUploadKeys Act = "rotate upload keys"
+	ManageKeys       Act = "rotate, rewrap and erase keys"
 	ReadAudit        Act = "read the audit trail"
 	CreatePatient    Act = "create a patient"
 	FindPatient      Act = "find a patient"
@@ -75,7 +75,7 @@ var may = map[Role]map[Act]bool{
 	FrontDesk: {CreatePatient: true, FindPatient: true, RecordConsent: true, RevokeConsent: true, ListConsents: true,
 		SeePhotoExists: true},
 	Marketing: {ReleaseMarketing: true},
-	Admin:     {ManageAccounts: true, RotateUploadKeys: true, ReadAudit: true},
+	Admin:     {ManageAccounts: true, ManageKeys: true, ReadAudit: true},
 	Privacy: {FindPatient: true, RecordConsent: true, RevokeConsent: true, ListConsents: true,
 		SeePhotoExists: true, ReadReceipt: true, DeletePhoto: true, ReadAudit: true},
 	EMR:    {SeePhotoExists: true, ReleaseClinical: true},

@@ -37,6 +37,14 @@ type Catalogs interface {
 	TakeDead(ctx context.Context, t time.Time, limit int) ([]DeadObject, error)
 	// PracticeKey lends one of the practice's own keys; the catalog destroys it.
 	PracticeKey(ctx context.Context, p id.Practice, purpose keys.Purpose) (*secret.Key, error)
+	// PracticeKeys lends every version of one, oldest first.
+	PracticeKeys(ctx context.Context, p id.Practice, purpose keys.Purpose) ([]*secret.Key, error)
+	// RefreshKeys learns of keys that another process has made.
+	RefreshKeys(ctx context.Context) error
+	Practices(ctx context.Context) ([]id.Practice, error)
+	// RewrapFile moves the database file's own key, where there is one, to the
+	// newest version of the key-encryption key; it reports whether it did.
+	RewrapFile(ctx context.Context) (bool, error)
 	Ready(ctx context.Context) error
 }
 
@@ -63,6 +71,7 @@ type Catalog interface {
 	Releases
 	AuditLog
 	UploadKeys
+	KeyCatalog
 }
 
 // Accounts and their credentials.

@@ -15,7 +15,6 @@ import (
 	"photovault/vault/blobs"
 	"photovault/vault/envelope"
 	"photovault/vault/id"
-	"photovault/vault/keys"
 	"photovault/vault/seal"
 )
 
@@ -170,7 +169,7 @@ func (s *Service) openEnvelope(ctx context.Context, p *Photo, segments []Segment
 
 // store seals and puts every rendition, and returns what there is to commit.
 func (s *Service) store(ctx context.Context, p *Photo, result *imaging.Result) (*Photo, *PhotoKey, error) {
-	key, wrapped, err := s.Keys.NewDataKey(ctx, keys.Context{Purpose: keys.Photo, Practice: p.Practice, Subject: string(p.ID)})
+	key, wrapped, err := s.Keys.NewDataKey(ctx, PhotoKeyContext(p.Practice, p.ID, ""))
 	if err != nil {
 		return nil, nil, translate(err)
 	}

@@ -176,7 +176,7 @@ func (s *Service) fetch(ctx context.Context, rel *Release, r *Rendition) (sealed
 	t := &rel.Token
 	g, gctx := errgroup.WithContext(ctx)
 	g.Go(func() (err error) {
-		key, err = s.Keys.UnwrapDataKey(gctx, keys.Context{Purpose: keys.Photo, Practice: t.Practice, Subject: string(t.Photo)}, rel.Key.Wrapped)
+		key, err = s.Keys.UnwrapDataKey(gctx, PhotoKeyContext(t.Practice, t.Photo, ""), rel.Key.Wrapped)
 		return err
 	})
 	g.Go(func() (err error) {

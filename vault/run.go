@@ -33,6 +33,7 @@ func (s *Service) Run(ctx context.Context) error {
 		s.every(ctx, time.Minute, "sweep", func(ctx context.Context) error { _, err := s.Sweep(ctx); return err })
 	})
 	wg.Go(func() { s.every(ctx, time.Hour, "upload keys", s.renewUploadKeys) })
+	wg.Go(func() { s.every(ctx, 3*time.Second, "practice keys", s.Catalogs.RefreshKeys) })
 	wg.Wait()
 	// What was written last is chained too, if the database still answers.
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)

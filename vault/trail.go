@@ -2,7 +2,6 @@ package vault
 
 import (
 	"context"
-	"crypto/ed25519"
 	"errors"
 	"fmt"
 
@@ -104,7 +103,7 @@ func VerifyTrail(ctx context.Context, db Catalogs, out Checkpoints, p id.Practic
 	if err != nil {
 		return audit.Report{}, err
 	}
-	seed, err := db.PracticeKey(ctx, p, keys.Checkpoint)
+	seeds, err := db.PracticeKeys(ctx, p, keys.Checkpoint)
 	if err != nil {
 		return audit.Report{}, err
 	}
@@ -114,7 +113,7 @@ func VerifyTrail(ctx context.Context, db Catalogs, out Checkpoints, p id.Practic
 	}
 	var checkpoints []audit.Checkpoint
 	if newest != nil {
-		if err := newest.Verify(ed25519.NewKeyFromSeed(seed.Bytes()).Public().(ed25519.PublicKey)); err != nil {
+		if err := verifyCheckpoint(newest, seeds); err != nil {
 			return audit.Report{}, err
 		}
 		checkpoints = append(checkpoints, *newest)
@@ -144,11 +143,11 @@ func (s *Service) CheckNotBehind(ctx context.Context) error {
 	if err != nil || newest == nil || newest.Size == 0 {
 		return err
 	}
-	evidence, _, err := s.EvidenceKeys(ctx, s.Practice)
+	seeds, err := s.Catalogs.PracticeKeys(ctx, s.Practice, keys.Checkpoint)
 	if err != nil {
 		return err
 	}
-	if err := newest.Verify(evidence); err != nil {
+	if err := verifyCheckpoint(newest, seeds); err != nil {
 		return err
 	}
 	found := false

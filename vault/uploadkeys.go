@@ -51,7 +51,7 @@ func (s *Service) UploadKeys(ctx context.Context, who consent.Principal) (*envel
 // older ones; they can still be opened for their time. Errors: ErrDenied.
 func (s *Service) RotateUploadKeys(ctx context.Context, who consent.Principal) error {
 	e := entry(who, audit.UploadKeysRotate, audit.Allowed)
-	if err := s.allow(ctx, who, consent.RotateUploadKeys, e); err != nil {
+	if err := s.allow(ctx, who, consent.ManageKeys, e); err != nil {
 		return err
 	}
 	return s.rotateUploadKeys(ctx, who.Practice, e)
@@ -88,7 +88,7 @@ func (s *Service) renewUploadKeys(ctx context.Context) error {
 func (s *Service) newUploadKey(ctx context.Context, p id.Practice, suite envelope.Suite, now time.Time) (*UploadKey, error) {
 	k := &UploadKey{ID: id.New[id.UploadKey](), Practice: p, Suite: uint16(suite), CreatedAt: now,
 		SealUntil: now.Add(UploadKeySeals), OpenUntil: now.Add(UploadKeyOpens)}
-	seed, wrapped, err := s.Keys.NewDataKey(ctx, uploadKeyContext(p, k.ID))
+	seed, wrapped, err := s.Keys.NewDataKey(ctx, UploadKeyContext(p, k.ID))
 	if err != nil {
 		return nil, translate(err)
 	}
@@ -99,10 +99,6 @@ func (s *Service) newUploadKey(ctx context.Context, p id.Practice, suite envelop
 	}
 	k.Wrapped, k.Public = wrapped, private.Public()
 	return k, nil
-}
-
-func uploadKeyContext(p id.Practice, k id.UploadKey) keys.Context {
-	return keys.Context{Purpose: keys.Upload, Practice: p, Subject: string(k)}
 }
 
 // uploadPrivateKey unwraps the key that an envelope names.
@@ -116,7 +112,7 @@ func (s *Service) uploadPrivateKey(ctx context.Context, p id.Practice, k id.Uplo
 		if row.ID != k || !s.now().Before(row.OpenUntil) {
 			continue
 		}
-		seed, err := s.Keys.UnwrapDataKey(ctx, uploadKeyContext(p, k), row.Wrapped)
+		seed, err := s.Keys.UnwrapDataKey(ctx, UploadKeyContext(p, k), row.Wrapped)
 		if err != nil {
 			return nil, translate(err)
 		}

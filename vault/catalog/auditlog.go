@@ -52,7 +52,7 @@ func (d *DB) auditRow(k *practiceKeys, e *audit.Entry) (*auditRow, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &auditRow{entry.ID, d.nextOrd(), entry.Patient, sealed, audit.MAC(k.other[keys.Audit].Bytes(), encoded)}, nil
+	return &auditRow{entry.ID, d.nextOrd(), entry.Patient, sealed, audit.MAC(k.get(keys.Audit).Bytes(), encoded)}, nil
 }
 
 func auditPlace(p id.Practice, e id.Entry) place {
@@ -246,7 +246,7 @@ func (c *practice) Integrate(ctx context.Context, limit int) (int, audit.Checkpo
 			if err != nil {
 				return err
 			}
-			if !hmac.Equal(r.MAC, audit.MAC(k.other[keys.Audit].Bytes(), r.Encoded)) {
+			if !hmac.Equal(r.MAC, audit.MAC(k.get(keys.Audit).Bytes(), r.Encoded)) {
 				return fmt.Errorf("catalog: %w: %w: an entry without a number was edited", vault.ErrBroken, audit.ErrTampered)
 			}
 			size++

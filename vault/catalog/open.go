@@ -48,7 +48,8 @@ type DB struct {
 	dialect dialect
 	keys    keys.Service // borrowed
 	options Options
-	file    [2]*secret.Key // the database file's key, in halves
+	path    string         // of the database file; empty on a server
+	file    [2]*secret.Key // its key, in halves
 
 	reader, writer *sql.DB
 	queries        sync.Map // statement as written → as bound
@@ -85,7 +86,7 @@ func OpenSQLite(ctx context.Context, path string, ks keys.Service, o Options) (_
 	if path, err = filepath.Abs(path); err != nil {
 		return nil, fmt.Errorf("catalog: open: %w", err)
 	}
-	d := &DB{dialect: sqlite, keys: ks, options: o, ring: map[id.Practice]*practiceKeys{}}
+	d := &DB{dialect: sqlite, keys: ks, options: o, path: path, ring: map[id.Practice]*practiceKeys{}}
 	defer func() {
 		if err != nil {
 			_ = d.Close() // the first error is the one that counts
@@ -163,7 +164,7 @@ func (d *DB) Close() error {
 	d.ringMu.Lock()
 	defer d.ringMu.Unlock()
 	for _, k := range d.ring {
-		k.destroy()
+		destroyKeys(k.all)
 	}
 	d.ring = nil
 	for _, k := range d.file {

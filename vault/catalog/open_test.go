@@ -202,7 +202,7 @@ func TestOpenRefuses(t *testing.T) {
 }
 
 // outOfReach is a key service that is down.
-type outOfReach struct{}
+type outOfReach struct{ keys.Service }
 
 func (outOfReach) NewDataKey(context.Context, keys.Context) (*secret.Key, []byte, error) {
 	return nil, nil, keys.ErrUnavailable

@@ -3,6 +3,7 @@ package catalog
 import (
 	"bytes"
 	"context"
+	"errors"
 
 	"photovault/consent"
 	"photovault/vault"
@@ -16,6 +17,10 @@ func (c *practice) AddPatient(ctx context.Context, p *vault.Patient, e *audit.En
 		return errForeign
 	}
 	return c.change(ctx, e, func(tx querier, k *practiceKeys, _ *audit.Entry) error {
+		k, err := c.indexed(ctx, tx, k)
+		if err != nil {
+			return err
+		}
 		sealed, err := sealRow(k, place{"patient", c.p, string(p.ID), 1}, p)
 		if err != nil {
 			return err
@@ -49,8 +54,24 @@ func (c *practice) patient(ctx context.Context, query string, arg func(*practice
 	if err != nil {
 		return nil, err
 	}
+	found, err := c.patientUnder(ctx, k, query, arg)
+	if !errors.Is(err, vault.ErrNotFound) && !errors.Is(err, vault.ErrBroken) {
+		return found, err
+	}
+	// Another process may have rotated the index key.
+	newest, keyErr := c.newestIndex(ctx, c.d.read(), k)
+	if keyErr != nil {
+		return nil, keyErr
+	}
+	if newest == k {
+		return nil, err
+	}
+	return c.patientUnder(ctx, newest, query, arg)
+}
+
+func (c *practice) patientUnder(ctx context.Context, k *practiceKeys, query string, arg func(*practiceKeys) any) (*vault.Patient, error) {
 	var found *vault.Patient
-	err = c.d.read().one(ctx, query, []any{c.p, arg(k)}, func(scan scanner) error {
+	err := c.d.read().one(ctx, query, []any{c.p, arg(k)}, func(scan scanner) error {
 		var (
 			patient       id.Patient
 			index, sealed []byte

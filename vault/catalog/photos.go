@@ -195,6 +195,9 @@ func (c *practice) DeletePhoto(ctx context.Context, photo id.Photo, ev *consent.
 }
 
 func (c *practice) addPhotoKey(ctx context.Context, tx querier, k *practiceKeys, key *vault.PhotoKey) error {
+	if err := c.aboveFloor(ctx, tx, k, key.Wrapped); err != nil {
+		return err
+	}
 	sealed, err := sealRow(k, photoKeyPlace(c.p, key.Photo, key.Authorization), key)
 	if err != nil {
 		return err

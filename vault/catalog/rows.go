@@ -11,6 +11,7 @@ import (
 	"photovault/vault"
 	"photovault/vault/canon"
 	"photovault/vault/id"
+	"photovault/vault/keys"
 	"photovault/vault/seal"
 )
 
@@ -54,8 +55,8 @@ func openRow[T any](k *practiceKeys, p place, sealed []byte, same func(*T) bool)
 }
 
 func (k *practiceKeys) seal(p place, plain []byte) ([]byte, error) {
-	key := k.catalog[k.newest]
-	out, err := seal.Seal(binary.BigEndian.AppendUint16(nil, k.newest), key.Bytes(), p.context(), plain)
+	version := k.use[keys.Catalog]
+	out, err := seal.Seal(binary.BigEndian.AppendUint16(nil, uint16(version)), k.all[keys.Catalog][version].Bytes(), p.context(), plain)
 	if err != nil {
 		return nil, fmt.Errorf("catalog: seal %s row: %w", p.table, err)
 	}
@@ -66,7 +67,7 @@ func (k *practiceKeys) open(p place, sealed []byte) ([]byte, error) {
 	if len(sealed) < 2 || k.practice != p.practice {
 		return nil, errRow(p.table)
 	}
-	key := k.catalog[binary.BigEndian.Uint16(sealed)]
+	key := k.all[keys.Catalog][int64(binary.BigEndian.Uint16(sealed))]
 	if key == nil {
 		return nil, errRow(p.table)
 	}

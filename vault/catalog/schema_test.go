@@ -44,6 +44,7 @@ var clear = map[string]string{
 	"token_use":    "practice token n version",
 	"audit_entry":  "practice id ord patient mac seq head",
 	"upload_key":   "practice id seal_until version",
+	"key_floor":    "practice below version",
 }
 
 func TestClearColumnsAreTheClosedList(t *testing.T) {

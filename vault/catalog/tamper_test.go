@@ -107,6 +107,9 @@ var reads = []struct {
 	{"upload keys", func(t *testing.T, db *catalog.DB, s *scene) (any, error) {
 		return db.ForPractice(s.practice).UploadKeys(t.Context())
 	}},
+	{"key erasures", func(t *testing.T, db *catalog.DB, s *scene) (any, error) {
+		return db.ForPractice(s.practice).KeyErasures(t.Context())
+	}},
 	{"log", func(t *testing.T, db *catalog.DB, s *scene) (any, error) {
 		key, err := db.PracticeKey(t.Context(), s.practice, keys.Audit)
 		if err != nil {
@@ -211,7 +214,7 @@ var hiding = map[string]bool{
 	"credential.practice": true, "credential.hash": true, "credential.account": true, "patient.practice": true,
 	"upload_grant.practice": true, "upload_grant.hash": true, "upload_grant.account": true,
 	"photo_key.practice": true, "photo_key.photo": true, "photo_key.authorization_id": true,
-	"upload.practice": true, "upload.id": true, "token.hash": true, "upload_key.practice": true,
+	"upload.practice": true, "upload.id": true, "token.hash": true, "upload_key.practice": true, "key_floor.practice": true,
 }
 
 // Every clear column of rows that are decided on: an edit is refused, and no

@@ -28,6 +28,9 @@ func (c *practice) addUploadKey(ctx context.Context, tx querier, k *practiceKeys
 	if key.Practice != c.p {
 		return errForeign
 	}
+	if err := c.aboveFloor(ctx, tx, k, key.Wrapped); err != nil {
+		return err
+	}
 	row := storedUploadKey{*key, 1}
 	sealed, err := sealRow(k, row.place(), &row)
 	if err != nil {

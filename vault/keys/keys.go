@@ -62,6 +62,8 @@ type Service interface {
 	// under, without asking anyone: the answer is not authenticated.
 	// Errors: ErrRefused (not a wrapped key of this service).
 	Version(wrapped []byte) (uint32, error)
+	// Versions returns which versions still open. Errors: ErrUnavailable.
+	Versions(ctx context.Context) (Versions, error)
 	// Ready reports whether a call would be served now. Errors: ErrUnavailable.
 	Ready(ctx context.Context) error
 }
@@ -96,7 +98,10 @@ type Operator interface {
 
 // Versions are the versions of the key-encryption key that still open:
 // Oldest to Newest, the one that wraps.
-type Versions struct{ Oldest, Newest uint32 }
+type Versions struct {
+	Oldest uint32 `json:"oldest"`
+	Newest uint32 `json:"newest"`
+}
 
 // MaxRewrap is how many keys one Rewrap takes.
 const MaxRewrap = 500

@@ -61,5 +61,7 @@ func Furnish(t testing.TB, c vault.Catalogs, p id.Practice) *Furnished {
 	f.UploadKey = &vault.UploadKey{ID: id.New[id.UploadKey](), Practice: p, Suite: 0x647a, Public: []byte("public"), Wrapped: []byte("wrapped"),
 		CreatedAt: s.now, SealUntil: s.now.Add(24 * time.Hour), OpenUntil: s.now.Add(48 * time.Hour)}
 	must(t, s.c.AddUploadKey(t.Context(), f.UploadKey, s.entry(audit.UploadKeysRotate)))
+	must(t, s.c.RaiseKeyFloor(t.Context(), 1, s.entry(audit.KeysErase)))
+	must(t, s.c.KeysErased(t.Context(), 1, s.entry(audit.KeysErase)))
 	return f
 }

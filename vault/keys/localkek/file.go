@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"time"
 
 	"photovault/vault/secret"
 )
@@ -69,56 +70,41 @@ func Create(path string, passphrase []byte) error {
 // Open reads a key file. The passphrase is borrowed; empty means none.
 // Errors: ErrMissing, ErrPermission, ErrFormat, ErrPassphrase.
 func Open(path string, passphrase []byte) (*Service, error) {
-	f, err := read(path)
+	s := &Service{path: path}
+	f, info, err := read(path)
 	if err != nil {
 		return nil, err
 	}
 	defer f.wipe()
-	unlock, err := f.unlock(passphrase)
-	if err != nil {
+	if s.unlock, err = f.unlock(passphrase); err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	defer unlock.Destroy()
-	s := &Service{keks: map[uint32]*secret.Key{}}
-	for _, k := range f.Keys {
-		key, err := f.open(k, unlock)
-		if err != nil {
-			return nil, errors.Join(fmt.Errorf("%s: %w", path, err), s.Close())
-		}
-		s.keks[k.Version], s.newest = key, k.Version
+	if s.keks, err = f.openAll(path, s.unlock); err != nil {
+		s.unlock.Destroy()
+		return nil, err
 	}
+	s.newest, s.read, s.looked = f.newest(), info, time.Now()
 	return s, nil
 }
 
-// Rotate adds a key-encryption key to the file, durably, and returns its
-// version. Services opened from then on wrap under it; what was wrapped
-// before still unwraps. Errors: as Open.
-func Rotate(path string, passphrase []byte) (version uint32, err error) {
-	err = locked(path, func() error {
-		f, err := read(path)
+// openAll opens every key of the file; the caller owns them.
+func (f *file) openAll(path string, unlock *secret.Key) (map[uint32]*secret.Key, error) {
+	all := map[uint32]*secret.Key{}
+	for _, k := range f.Keys {
+		key, err := f.open(k, unlock)
 		if err != nil {
-			return err
+			destroy(all)
+			return nil, fmt.Errorf("%s: %w", path, err)
 		}
-		defer f.wipe()
-		unlock, err := f.unlock(passphrase)
-		if err != nil {
-			return fmt.Errorf("%s: %w", path, err)
-		}
-		defer unlock.Destroy()
-		for _, k := range f.Keys { // never adds a key under another passphrase
-			key, err := f.open(k, unlock)
-			if err != nil {
-				return fmt.Errorf("%s: %w", path, err)
-			}
-			key.Destroy()
-		}
-		if err := f.add(unlock); err != nil {
-			return err
-		}
-		version = f.newest()
-		return f.write(path, false)
-	})
-	return version, err
+		all[k.Version] = key
+	}
+	return all, nil
+}
+
+func destroy(all map[uint32]*secret.Key) {
+	for _, key := range all {
+		key.Destroy()
+	}
 }
 
 func (f *file) newest() uint32 {
@@ -163,26 +149,26 @@ func (f *file) write(path string, create bool) error {
 	return err
 }
 
-func read(path string) (*file, error) {
-	b, err := readPrivate(path)
+func read(path string) (*file, fs.FileInfo, error) {
+	b, info, err := readPrivate(path)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	defer clear(b)
 	f := &file{}
 	if err := json.Unmarshal(b, f); err != nil {
 		// The text of a JSON error can hold bytes of the file.
-		return nil, fmt.Errorf("%w: %s is damaged; restore it from its backup", ErrFormat, path)
+		return nil, nil, fmt.Errorf("%w: %s is damaged; restore it from its backup", ErrFormat, path)
 	}
 	if f.Format != format {
 		f.wipe()
-		return nil, fmt.Errorf("%w: %s is not of format %s", ErrFormat, path, format)
+		return nil, nil, fmt.Errorf("%w: %s is not of format %s", ErrFormat, path, format)
 	}
 	if err := f.check(); err != nil {
 		f.wipe()
-		return nil, fmt.Errorf("%w: %s: %w; restore it from its backup", ErrFormat, path, err)
+		return nil, nil, fmt.Errorf("%w: %s: %w; restore it from its backup", ErrFormat, path, err)
 	}
-	return f, nil
+	return f, info, nil
 }
 
 func (f *file) check() error {

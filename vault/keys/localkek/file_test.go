@@ -2,6 +2,7 @@ package localkek_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -34,7 +35,7 @@ func TestKeyFileIsPrivateWhateverTheUmask(t *testing.T) {
 		}
 	}
 	check()
-	if _, err := localkek.Rotate(path, nil); err != nil {
+	if _, err := localkek.NewOperator(path, nil).Rotate(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	check()
@@ -88,7 +89,7 @@ func TestLeftoverOfACrashIsReplaced(t *testing.T) {
 	if err := os.WriteFile(path+".new", []byte("half a file"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if v, err := localkek.Rotate(path, nil); err != nil || v != 2 {
+	if v, err := localkek.NewOperator(path, nil).Rotate(t.Context()); err != nil || v.Newest != 2 {
 		t.Fatalf("version %d, %v", v, err)
 	}
 	open(t, path, nil)
@@ -158,7 +159,7 @@ func openError(path string) error {
 }
 
 func rotateError(path string) error {
-	_, err := localkek.Rotate(path, nil)
+	_, err := localkek.NewOperator(path, nil).Rotate(context.Background())
 	return err
 }
 

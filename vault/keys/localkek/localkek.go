@@ -20,7 +20,11 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io/fs"
+	"maps"
+	"slices"
 	"sync"
+	"time"
 
 	"photovault/vault/keys"
 	"photovault/vault/seal"
@@ -35,18 +39,26 @@ const (
 var wrappedSize = prefixSize + int(seal.SealedSize(secret.KeySize))
 
 // Service wraps under the newest key-encryption key of its file and unwraps
-// under any that the file holds. It has read the file: a rotation takes
-// effect when the service is opened again.
+// under any that the file holds. It looks for a changed file once a second:
+// a rotation or an erasure reaches a running service.
 type Service struct {
+	path   string
+	unlock *secret.Key // what opens the file's keys; nil: no passphrase
+
 	mu     sync.RWMutex
 	keks   map[uint32]*secret.Key // nil: closed
 	newest uint32
+	read   fs.FileInfo // of the file that keks are from
+	looked time.Time   // when it was last compared with the file that is there
 }
 
 var _ keys.Service = (*Service)(nil)
 
 // NewDataKey implements keys.Service.
 func (s *Service) NewDataKey(ctx context.Context, c keys.Context) (*secret.Key, []byte, error) {
+	if err := s.follow(); err != nil {
+		return nil, nil, err
+	}
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	if err := s.ready(ctx); err != nil {
@@ -63,6 +75,9 @@ func (s *Service) NewDataKey(ctx context.Context, c keys.Context) (*secret.Key, 
 
 // UnwrapDataKey implements keys.Service.
 func (s *Service) UnwrapDataKey(ctx context.Context, c keys.Context, wrapped []byte) (*secret.Key, error) {
+	if err := s.follow(); err != nil {
+		return nil, err
+	}
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	if err := s.ready(ctx); err != nil {
@@ -73,6 +88,9 @@ func (s *Service) UnwrapDataKey(ctx context.Context, c keys.Context, wrapped []b
 
 // Rewrap implements keys.Service.
 func (s *Service) Rewrap(ctx context.Context, items []keys.Wrapped) ([]keys.Rewrapped, error) {
+	if err := s.follow(); err != nil {
+		return nil, err
+	}
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	if err := s.ready(ctx); err != nil {
@@ -140,6 +158,9 @@ func (s *Service) unwrap(c keys.Context, wrapped []byte) (*secret.Key, error) {
 
 // Ready implements keys.Service.
 func (s *Service) Ready(ctx context.Context) error {
+	if err := s.follow(); err != nil {
+		return err
+	}
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	return s.ready(ctx)
@@ -156,17 +177,26 @@ func (s *Service) ready(ctx context.Context) error {
 	return nil
 }
 
-// Newest returns the version of the key-encryption key that wraps.
-func (s *Service) Newest() uint32 { return s.newest }
+// Versions implements keys.Service.
+func (s *Service) Versions(ctx context.Context) (keys.Versions, error) {
+	if err := s.follow(); err != nil {
+		return keys.Versions{}, err
+	}
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if err := s.ready(ctx); err != nil {
+		return keys.Versions{}, err
+	}
+	return keys.Versions{Oldest: slices.Min(slices.Collect(maps.Keys(s.keks))), Newest: s.newest}, nil
+}
 
 // Close overwrites the key-encryption keys, after calls that are running.
 // Calls after it are ErrUnavailable. It may be called twice.
 func (s *Service) Close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, k := range s.keks {
-		k.Destroy()
-	}
+	destroy(s.keks)
 	s.keks = nil
+	s.unlock.Destroy()
 	return nil
 }

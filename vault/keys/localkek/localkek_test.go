@@ -42,7 +42,7 @@ func TestConformanceWhenSeveralKeysAreHeld(t *testing.T) {
 	vaulttest.Keys(t, func(t *testing.T) keys.Service {
 		path := create(t, nil)
 		for range 3 {
-			if _, err := localkek.Rotate(path, nil); err != nil {
+			if _, err := localkek.NewOperator(path, nil).Rotate(t.Context()); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -61,12 +61,12 @@ func TestWrappedKeySurvivesReopeningAndRotation(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if v, err := localkek.Rotate(path, passphrase); err != nil || v != 2 {
+			if v, err := localkek.NewOperator(path, passphrase).Rotate(t.Context()); err != nil || v.Newest != 2 {
 				t.Fatalf("version %d, %v", v, err)
 			}
 			second := open(t, path, passphrase)
-			if first.Newest() != 1 || second.Newest() != 2 {
-				t.Errorf("versions %d and %d", first.Newest(), second.Newest())
+			if a, b := newest(t, first), newest(t, second); a != 1 || b != 2 {
+				t.Errorf("versions %d and %d", a, b)
 			}
 			got, err := second.UnwrapDataKey(t.Context(), testContext, wrapped)
 			if err != nil || !got.Equal(key) {
@@ -127,7 +127,7 @@ func TestPassphrase(t *testing.T) {
 			t.Errorf("%s: open: %v", x.name, err)
 		}
 		before, _ := os.ReadFile(x.path)
-		if _, err := localkek.Rotate(x.path, []byte(x.passphrase)); !errors.Is(err, localkek.ErrPassphrase) {
+		if _, err := localkek.NewOperator(x.path, []byte(x.passphrase)).Rotate(t.Context()); !errors.Is(err, localkek.ErrPassphrase) {
 			t.Errorf("%s: rotate: %v", x.name, err)
 		}
 		if after, _ := os.ReadFile(x.path); string(after) != string(before) {
@@ -142,4 +142,13 @@ func TestPassphrase(t *testing.T) {
 	if err != nil || strings.Contains(string(b), string(phrase)) {
 		t.Errorf("the file shows the passphrase: %v", err)
 	}
+}
+
+func newest(t *testing.T, s *localkek.Service) uint32 {
+	t.Helper()
+	v, err := s.Versions(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v.Newest
 }

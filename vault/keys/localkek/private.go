@@ -14,34 +14,34 @@ import (
 // readPrivate reads a regular file that belongs to this user, or to root as a
 // systemd credential does, and that nobody else may read. What is checked is
 // what was opened, not what the path names a moment later.
-func readPrivate(path string) ([]byte, error) {
+func readPrivate(path string) ([]byte, fs.FileInfo, error) {
 	in, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
 	switch {
 	case errors.Is(err, syscall.ELOOP):
-		return nil, fmt.Errorf("%w: %s is a symbolic link; name the file itself", ErrPermission, path)
+		return nil, nil, fmt.Errorf("%w: %s is a symbolic link; name the file itself", ErrPermission, path)
 	case errors.Is(err, fs.ErrNotExist):
-		return nil, fmt.Errorf("%w: there is no %s; restore it from its backup, or name the folder it is in", ErrMissing, path)
+		return nil, nil, fmt.Errorf("%w: there is no %s; restore it from its backup, or name the folder it is in", ErrMissing, path)
 	case errors.Is(err, fs.ErrPermission):
-		return nil, fmt.Errorf("%w: %s cannot be read by this user; run the service as its owner", ErrPermission, path)
+		return nil, nil, fmt.Errorf("%w: %s cannot be read by this user; run the service as its owner", ErrPermission, path)
 	case err != nil:
-		return nil, fmt.Errorf("localkek: %w", err)
+		return nil, nil, fmt.Errorf("localkek: %w", err)
 	}
 	defer in.Close()
 	info, err := in.Stat()
 	if err != nil {
-		return nil, fmt.Errorf("localkek: %w", err)
+		return nil, nil, fmt.Errorf("localkek: %w", err)
 	}
 	if err := checkPrivate(path, info, os.Geteuid()); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	b, err := io.ReadAll(io.LimitReader(in, maxFile+1))
 	if err != nil {
-		return nil, fmt.Errorf("localkek: %w", err)
+		return nil, nil, fmt.Errorf("localkek: %w", err)
 	}
 	if len(b) > maxFile {
-		return nil, fmt.Errorf("%w: %s is larger than any key file", ErrFormat, path)
+		return nil, nil, fmt.Errorf("%w: %s is larger than any key file", ErrFormat, path)
 	}
-	return b, nil
+	return b, info, nil
 }
 
 func checkPrivate(path string, info fs.FileInfo, user int) error {
