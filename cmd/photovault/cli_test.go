@@ -116,7 +116,7 @@ func TestCommandsOnARunningVault(t *testing.T) {
 		{"front-desk", "active", []string{"consent", "list", "--patient", patient}},
 		{"admin", "The provider", []string{"user", "list"}},
 		{"admin", "MLKEM768-X25519", []string{"keys", "list"}},
-		{"admin", "MLKEM768-X25519", []string{"keys", "rotate"}},
+		{"admin", "MLKEM768-X25519", []string{"keys", "rotate", "upload"}},
 		{"privacy", "photo.ingest", []string{"audit", "list", "--limit", "1000"}},
 		{"privacy", "photo.receipt", []string{"audit", "patient", patient}},
 		{"", "intact", []string{"audit", "verify"}},

@@ -11,6 +11,7 @@ import (
 	"photovault/vault/blobs/dir"
 	"photovault/vault/catalog"
 	"photovault/vault/id"
+	"photovault/vault/keys"
 	"photovault/vault/keys/localkek"
 )
 
@@ -80,4 +81,9 @@ func (s *stores) Close() error {
 		errs = errors.Join(errs, s.lock.Close())
 	}
 	return errs
+}
+
+// keyOperator changes the key-encryption key itself.
+func (r *run) keyOperator() (keys.Operator, error) {
+	return localkek.NewOperator(home(r.Home).kek(), passphrase()), nil
 }

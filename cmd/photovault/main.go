@@ -48,7 +48,7 @@ type commands struct {
 	Consent consentCommand `cmd:"" help:"Record, list and revoke consents and authorizations."`
 	User    userCommand    `cmd:"" help:"Add, list and revoke accounts."`
 	Audit   auditCommand   `cmd:"" help:"Read and verify the audit trail."`
-	Keys    keysCommand    `cmd:"" help:"List and rotate upload keys."`
+	Keys    keysCommand    `cmd:"" help:"List, rotate, rewrap and erase keys."`
 	Version versionCommand `cmd:"" help:"Print the version and the state of the FIPS module."`
 }
 

@@ -5,7 +5,6 @@ import (
 
 	"photovault/api"
 	"photovault/consent"
-	"photovault/vault/envelope"
 	"photovault/vault/id"
 )
 
@@ -94,41 +93,4 @@ func (c *userRevoke) Run(r *run) error {
 		return err
 	}
 	return r.say(map[string]string{"account": c.Account, "state": "revoked"}, "%s revoked", c.Account)
-}
-
-type keysCommand struct {
-	List   keysList   `cmd:"" help:"List the upload keys that tablets seal to."`
-	Rotate keysRotate `cmd:"" help:"Make new upload keys; what was sealed to the old ones still opens for 30 days."`
-}
-
-type keysList struct{}
-
-func (keysList) Run(r *run) error { return r.showKeys(false) }
-
-type keysRotate struct{}
-
-func (keysRotate) Run(r *run) error { return r.showKeys(true) }
-
-func (r *run) showKeys(rotate bool) error {
-	cl, conf, err := r.connect()
-	if err != nil {
-		return err
-	}
-	var list envelope.SignedKeys
-	if rotate {
-		err = cl.Post(r.ctx, "/v1/upload-keys/rotate", nil, &list)
-	} else {
-		err = cl.Get(r.ctx, "/v1/upload-keys", &list)
-	}
-	if err != nil {
-		return err
-	}
-	if err := list.Verify(conf.UploadSigningKey); err != nil {
-		return err
-	}
-	var rows [][]string
-	for _, k := range list.Keys {
-		rows = append(rows, []string{string(k.ID), k.Suite.String(), day(k.SealUntil)})
-	}
-	return r.table(list, "UPLOAD KEY\tSUITE\tSEAL UNTIL", rows)
 }

@@ -3,6 +3,8 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/ed25519"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -227,7 +229,7 @@ func (c *photoReceipt) Run(r *run) error {
 	if err != nil {
 		return err
 	}
-	if err := receipt.Verify(conf.EvidenceKey); err != nil {
+	if err := r.verifyReceipt(&receipt, conf.EvidenceKey); err != nil {
 		return err
 	}
 	if r.JSON {
@@ -235,6 +237,29 @@ func (c *photoReceipt) Run(r *run) error {
 	}
 	printReceipt(r.out, &receipt)
 	return nil
+}
+
+// verifyReceipt checks a receipt against the pinned evidence key, or against
+// those that the pinned one vouches for.
+func (r *run) verifyReceipt(receipt *vault.Receipt, pinned ed25519.PublicKey) error {
+	err := receipt.Verify(pinned)
+	if !errors.Is(err, vault.ErrReceipt) {
+		return err
+	}
+	var list api.EvidenceKeys
+	if err := r.get("/v1/evidence-keys", &list); err != nil {
+		return err
+	}
+	follow, err := vault.FollowEvidence(pinned, list.Keys)
+	if err != nil {
+		return err
+	}
+	for _, key := range follow {
+		if err = receipt.Verify(key); err == nil {
+			return nil
+		}
+	}
+	return err
 }
 
 type photoDelete struct {

@@ -62,6 +62,10 @@ const (
 	TokenIssue         Action = "token.issue"
 	Release            Action = "photo.release"
 	UploadKeysRotate   Action = "upload-keys.rotate"
+	KeysRead           Action = "keys.read"
+	KeyRotate          Action = "key.rotate"
+	KeysRewrap         Action = "keys.rewrap"
+	KeysErase          Action = "keys.erase" // intent before, allowed after the operator did it
 	AuditRead          Action = "audit.read"
 	UnauthenticatedSum Action = "unauthenticated.count" // failures of one source in one minute
 )
