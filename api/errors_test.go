@@ -109,7 +109,11 @@ func TestWithoutTheCatalogEverythingIsUnavailable(t *testing.T) {
 		unavailable(method+" content", s.fetch(method, header))
 		unavailable(method+" content in the path", s.fetch(method, path))
 	}
-	unavailable("readiness", s.ask("GET", "/readyz", "", nil))
+	ready := s.ask("GET", "/readyz", "", nil)
+	unavailable("readiness", ready)
+	if want := `"dependencies":{"catalog":"down","keys":"ok","objects":"ok"}`; !strings.Contains(string(ready.body), want) {
+		t.Errorf("readiness does not say what is down: %s", ready.body)
+	}
 	s.ask("GET", "/healthz", "", nil).ok(200)
 	s.closed = true
 }

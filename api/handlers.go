@@ -13,10 +13,11 @@ import (
 func (c *call) health() error { return c.reply(200, map[string]string{"status": "ok"}) }
 
 func (c *call) ready() error {
-	if err := c.service().Ready(c.ctx); err != nil {
+	deps, err := c.service().Ready(c.ctx)
+	if err != nil {
 		return err
 	}
-	return c.reply(200, map[string]string{"status": "ready"})
+	return c.reply(200, Readiness{"ready", dependencies(deps)})
 }
 
 func (c *call) openapi() error {

@@ -49,6 +49,8 @@ type Problem struct {
 	Detail   string            `json:"detail,omitempty"`
 	Refusals []consent.Refusal `json:"refusals,omitempty"` // why it is not allowed
 	Defects  []consent.Defect  `json:"defects,omitempty"`  // what is missing or wrong in the request
+	// Dependencies of GET /readyz, when one is down.
+	Dependencies map[string]string `json:"dependencies,omitempty"`
 }
 
 // outward is the table of what an error looks like from outside. The first
@@ -95,8 +97,11 @@ func problem(err error) *Problem {
 		invalid  *vault.InvalidError
 		conflict *vault.ConflictError
 		bad      *badJSON
+		notReady *vault.NotReadyError
 	)
 	switch {
+	case errors.As(err, &notReady):
+		p.Dependencies = dependencies(notReady.Dependencies)
 	case p.Status == 503: // a refusal that could not be logged is no answer
 	case errors.As(err, &denied):
 		p.Code, p.Refusals, p.Detail = denied.Refusals[0].Code, denied.Refusals, denied.Refusals[0].Sentence

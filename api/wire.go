@@ -25,6 +25,24 @@ type Account struct {
 	RevokedAt *time.Time   `json:"revoked_at,omitempty"`
 }
 
+// Readiness is the answer of GET /readyz; when a dependency is down, the
+// problem names them in the same way.
+type Readiness struct {
+	Status       string            `json:"status"`
+	Dependencies map[string]string `json:"dependencies"` // catalog, keys, objects: ok or down
+}
+
+func dependencies(list []vault.Dependency) map[string]string {
+	out := map[string]string{}
+	for _, d := range list {
+		out[d.Name] = "ok"
+		if d.Err != nil {
+			out[d.Name] = "down"
+		}
+	}
+	return out
+}
+
 type AccountCreated struct {
 	Account   Account   `json:"account"`
 	Token     string    `json:"token"` // shown this once

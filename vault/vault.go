@@ -92,20 +92,6 @@ func or[T comparable](v, otherwise T) T {
 	return v
 }
 
-// Ready reports whether every store answers; the error names the first that
-// does not.
-func (s *Service) Ready(ctx context.Context) error {
-	for _, dep := range []struct {
-		name  string
-		ready func(context.Context) error
-	}{{"catalog", s.Catalogs.Ready}, {"keys", s.Keys.Ready}, {"objects", s.Blobs.Ready}} {
-		if err := dep.ready(ctx); err != nil {
-			return fmt.Errorf("%w: %s: %w", ErrUnavailable, dep.name, err)
-		}
-	}
-	return nil
-}
-
 func (s *Service) now() time.Time { return s.Now().UTC().Truncate(time.Millisecond) }
 
 // entry begins the audit entry of an act by who.
