@@ -77,25 +77,21 @@ func (h home) issueCertificate(now time.Time, hosts []string) error {
 	return writeCertificate(h.tls("server.pem"), h.tls("server.key"), der, key)
 }
 
-// serverTLS loads the server's certificate and renews it in time.
-func (h home) serverTLS(now time.Time) (*tls.Config, error) {
+// renewCertificate issues the local authority's server certificate anew when
+// it nears its end.
+func (h home) renewCertificate(now time.Time) error {
 	pair, err := tls.LoadX509KeyPair(h.tls("server.pem"), h.tls("server.key"))
 	if err != nil {
-		return nil, fmt.Errorf("certificate: %w", err)
+		return fmt.Errorf("certificate: %w", err)
 	}
 	if pair.Leaf.NotAfter.Sub(now) < renewBefore {
 		hosts := append([]string(nil), pair.Leaf.DNSNames...)
 		for _, ip := range pair.Leaf.IPAddresses {
 			hosts = append(hosts, ip.String())
 		}
-		if err := h.issueCertificate(now, hosts[1:]); err != nil {
-			return nil, err
-		}
-		if pair, err = tls.LoadX509KeyPair(h.tls("server.pem"), h.tls("server.key")); err != nil {
-			return nil, err
-		}
+		return h.issueCertificate(now, hosts[1:])
 	}
-	return &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}, nil
+	return nil
 }
 
 func serial() *big.Int {

@@ -86,12 +86,15 @@ func (c *serveCommand) Run(r *run) (err error) {
 	if err := service.Prepare(r.ctx); err != nil {
 		return err
 	}
-	tlsConf, err := h.serverTLS(time.Now())
+	if err := h.renewCertificate(time.Now()); err != nil {
+		return err
+	}
+	certificate, err := newCertificateFiles(h.tls("server.pem"), h.tls("server.key"), log)
 	if err != nil {
 		return err
 	}
 	auth := identity.New(s.catalog, conf.Practice, nil, log)
-	server := api.New(api.Config{Service: service, Auth: auth, TLS: tlsConf, Logger: log, Version: version, FrameAncestors: c.FrameAncestor})
+	server := api.New(api.Config{Service: service, Auth: auth, TLS: certificate.config(), Logger: log, Version: version, FrameAncestors: c.FrameAncestor})
 
 	listen := c.Listen
 	if listen == "" {
