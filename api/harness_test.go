@@ -5,14 +5,12 @@ import (
 	"crypto/ed25519"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"log/slog"
 	"net"
 	"os"
-	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -26,11 +24,8 @@ import (
 	"photovault/imaging/codec"
 	"photovault/vault"
 	"photovault/vault/audit"
-	"photovault/vault/blobs/dir"
-	"photovault/vault/catalog"
 	"photovault/vault/id"
 	"photovault/vault/keys"
-	"photovault/vault/keys/localkek"
 	"photovault/vault/secret"
 )
 
@@ -127,8 +122,7 @@ type stack struct {
 	folder   string
 	practice id.Practice
 	clock    *clock
-	keys     *countedKeys
-	catalog  *catalog.DB
+	*stores
 	service  *vault.Service
 	auth     *identity.Authenticator
 	outside  *checkpoints
@@ -153,22 +147,12 @@ func newStack(t testing.TB, with ...func(*options)) *stack {
 		f(&s.options)
 	}
 	ctx := context.Background()
-	kek := filepath.Join(s.folder, "kek.json")
-	s.must(localkek.Create(kek, nil))
-	local, err := localkek.Open(kek, nil)
-	s.must(err)
-	s.keys = &countedKeys{Service: local}
-	s.must(os.Mkdir(filepath.Join(s.folder, "data"), 0o700))
-	s.catalog, err = catalog.OpenSQLite(ctx, filepath.Join(s.folder, "data", "catalog.db"), s.keys,
-		catalog.Options{Practice: s.practice, Now: s.clock.now})
-	s.must(err)
-	s.must(s.catalog.CreatePractice(ctx, s.practice, &audit.Entry{Action: audit.PracticeCreate, Outcome: audit.Allowed}))
-	objects, err := dir.Open(filepath.Join(s.folder, "data", "objects"))
-	s.must(err)
+	s.stores = s.embedded()
+	s.furnish(s)
 	pool, err := media()
 	s.must(err)
 	quiet := slog.New(slog.DiscardHandler)
-	s.service, err = vault.New(vault.Config{Practice: s.practice, Catalogs: s.catalog, Keys: s.keys, Blobs: objects, Media: pool,
+	s.service, err = vault.New(vault.Config{Practice: s.practice, Catalogs: s.catalog, Keys: s.keys, Blobs: s.blobs, Media: pool,
 		Checkpoints: s.outside, Logger: quiet, Now: s.clock.now, Software: "photovault test"})
 	s.must(err)
 	s.evidence, s.pinned, err = s.service.EvidenceKeys(ctx, s.practice)
@@ -179,9 +163,7 @@ func newStack(t testing.TB, with ...func(*options)) *stack {
 	t.Cleanup(func() {
 		s.hangUp()
 		stop()
-		if err := errors.Join(s.catalog.Close(), objects.Close(), local.Close()); err != nil {
-			t.Errorf("closing the stores: %v", err)
-		}
+		s.end(t)
 	})
 	return s
 }

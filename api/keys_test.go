@@ -15,12 +15,7 @@ import (
 	"photovault/vault"
 	"photovault/vault/audit"
 	"photovault/vault/keys"
-	"photovault/vault/keys/localkek"
 )
-
-func (s *stack) operator() keys.Operator {
-	return localkek.NewOperator(filepath.Join(s.folder, "kek.json"), nil)
-}
 
 // follow waits until the running key service has seen the operator's change.
 func (s *stack) follow(want keys.Versions) {
@@ -39,7 +34,7 @@ func (s *stack) follow(want keys.Versions) {
 
 func (s *stack) rotateWrapping() uint32 {
 	s.Helper()
-	v, err := s.operator().Rotate(s.Context())
+	v, err := s.operator.Rotate(s.Context())
 	s.must(err)
 	s.follow(v)
 	return v.Newest
@@ -47,7 +42,7 @@ func (s *stack) rotateWrapping() uint32 {
 
 func (s *stack) eraseWrapping(below uint32) {
 	s.Helper()
-	v, err := s.operator().Erase(s.Context(), below)
+	v, err := s.operator.Erase(s.Context(), below)
 	s.must(err)
 	s.follow(v)
 }

@@ -8,8 +8,6 @@ import (
 	"errors"
 	"io"
 	"net/http"
-	"os"
-	"path/filepath"
 	"testing"
 	"time"
 
@@ -18,6 +16,7 @@ import (
 	"photovault/imaging/specimen"
 	"photovault/vault"
 	"photovault/vault/audit"
+	"photovault/vault/blobs"
 	"photovault/vault/id"
 )
 
@@ -25,27 +24,42 @@ func jpegOf(width, height int) []byte {
 	return specimen.JPEG(specimen.Options{Width: width, Height: height, Quality: 95, Seed: 7})
 }
 
-// object is the file that a rendition is stored in.
-func (s *stack) object(p id.Photo, name string) string {
+// object is what a rendition is stored under.
+func (s *stack) object(p id.Photo, name string) blobs.Name {
 	s.Helper()
 	row, err := s.catalog.ForPractice(s.practice).Photo(context.Background(), p)
 	s.must(err)
 	for _, r := range row.Renditions {
 		if r.Name == name {
-			return filepath.Join(s.folder, "data", "objects", "photos", string(s.practice), string(r.Object[:2]), string(r.Object))
+			return blobs.Name{Practice: s.practice, Area: blobs.Photos, Object: r.Object}
 		}
 	}
 	s.Fatalf("no rendition %s", name)
-	return ""
+	return blobs.Name{}
+}
+
+// stored returns an object's bytes as they lie in the store.
+func (s *stack) stored(o blobs.Name) []byte {
+	s.Helper()
+	r, _, err := s.blobs.Get(context.Background(), o, 0, -1)
+	s.must(err)
+	defer r.Close()
+	return readAll(s, r)
+}
+
+// replace puts other bytes in an object's place, as whoever owns the store can.
+func (s *stack) replace(o blobs.Name, with []byte) {
+	s.Helper()
+	s.must(s.blobs.Delete(context.Background(), o))
+	s.must(s.blobs.Put(context.Background(), o, bytes.NewReader(with), int64(len(with))))
 }
 
 // rewrite changes a stored object behind the service's back.
-func (s *stack) rewrite(file string, change func([]byte) []byte) (restore func()) {
+func (s *stack) rewrite(o blobs.Name, change func([]byte) []byte) (restore func()) {
 	s.Helper()
-	was, err := os.ReadFile(file)
-	s.must(err)
-	s.must(os.WriteFile(file, change(bytes.Clone(was)), 0o600))
-	return func() { s.must(os.WriteFile(file, was, 0o600)) }
+	was := s.stored(o)
+	s.replace(o, change(bytes.Clone(was)))
+	return func() { s.replace(o, was) }
 }
 
 func flip(at int) func([]byte) []byte {
@@ -60,13 +74,8 @@ func TestAChangedObjectIsRefused(t *testing.T) {
 	medium := func() []byte { return jpegOf(800, 600) }
 	photo, other := s.ready(patient, medium), s.ready(patient, medium)
 	file := s.object(photo.ID, "web")
-	info, err := os.Stat(file)
-	s.must(err)
-	n := int(info.Size())
-	anothers, err := os.ReadFile(s.object(other.ID, "web"))
-	s.must(err)
-	thumb, err := os.ReadFile(s.object(photo.ID, "thumb"))
-	s.must(err)
+	n := len(s.stored(file))
+	anothers, thumb := s.stored(s.object(other.ID, "web")), s.stored(s.object(photo.ID, "thumb"))
 	swap := func(b []byte) func([]byte) []byte { return func([]byte) []byte { return b } }
 	failed := 0
 	for name, change := range map[string]func([]byte) []byte{
@@ -100,7 +109,7 @@ func TestAChangedObjectIsRefused(t *testing.T) {
 		failed++
 		restore()
 	}
-	s.must(os.Remove(file))
+	s.must(s.blobs.Delete(t.Context(), file))
 	s.fetch("GET", s.forCare(photo.ID, "web", consent.InHeader, 1)).problem(500, "integrity_failure")
 	failed++
 	if n := s.logged(func(e vault.Logged) bool {
@@ -121,8 +130,7 @@ func TestRenditionsCannotBeExchanged(t *testing.T) {
 	if web.Size != thumb.Size {
 		t.Fatalf("renditions of %d and %d bytes: only those of one size tell anything", web.Size, thumb.Size)
 	}
-	other, err := os.ReadFile(s.object(photo.ID, "thumb"))
-	s.must(err)
+	other := s.stored(s.object(photo.ID, "thumb"))
 	restore := s.rewrite(s.object(photo.ID, "web"), func([]byte) []byte { return other })
 	s.fetch("GET", s.forCare(photo.ID, "web", consent.InHeader, 1)).problem(500, "integrity_failure")
 	restore()
