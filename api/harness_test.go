@@ -147,7 +147,11 @@ func newStack(t testing.TB, with ...func(*options)) *stack {
 		f(&s.options)
 	}
 	ctx := context.Background()
-	s.stores = s.embedded()
+	if realStores {
+		s.stores = s.production()
+	} else {
+		s.stores = s.embedded()
+	}
 	s.furnish(s)
 	pool, err := media()
 	s.must(err)

@@ -21,6 +21,10 @@ import (
 	"photovault/imaging/specimen"
 )
 
+// BenchmarkRedemption, on the stores of production mode, has another peer: a
+// presigned GET of the same bytes from the same MinIO, which decrypts them
+// with SSE-S3. PHOTOVAULT_TEST_STORES=real runs it there.
+//
 // BenchmarkRedemption fetches a web rendition of about 200 kB over loopback
 // TLS, each time deciding again and writing use and audit entries durably; the
 // floor is the same bytes from a bare fasthttp handler with the same TLS and
@@ -35,7 +39,8 @@ func BenchmarkRedemption(b *testing.B) {
 		b.Fatalf("the web rendition has %d bytes, about 200,000 wanted", web.Size)
 	}
 	body := s.fetch("GET", s.forCare(photo.ID, "web", consent.InHeader, 1)).ok(200).body
-	floor := s.bare(body)
+	floor, own := s.bare(body), s.ca.client
+	peer, theirs := s.presigned(body)
 	for _, clients := range []int{1, 16} {
 		b.Run(fmt.Sprintf("photovault/clients=%d", clients), func(b *testing.B) {
 			tokens := func() []string {
@@ -47,11 +52,17 @@ func BenchmarkRedemption(b *testing.B) {
 				}
 				return out
 			}
-			s.fetches(b, "https://"+s.address+"/v1/content", clients, web.Size, tokens)
+			s.fetches(b, "https://"+s.address+"/v1/content", own, clients, web.Size, tokens)
 		})
+		none := func() []string { return make([]string, clients) }
 		b.Run(fmt.Sprintf("floor/clients=%d", clients), func(b *testing.B) {
-			s.fetches(b, floor, clients, web.Size, func() []string { return make([]string, clients) })
+			s.fetches(b, floor, own, clients, web.Size, none)
 		})
+		if peer != "" {
+			b.Run(fmt.Sprintf("presigned/clients=%d", clients), func(b *testing.B) {
+				s.fetches(b, peer, theirs, clients, web.Size, none)
+			})
+		}
 	}
 }
 
@@ -79,8 +90,8 @@ func (s *stack) bare(body []byte) (url string) {
 
 // fetches measures batches in which each client fetches as often as its token
 // can be used; making tokens is not measured. It reports per fetch.
-func (s *stack) fetches(b *testing.B, url string, clients int, size int64, tokens func() []string) {
-	transport := &http.Transport{TLSClientConfig: s.ca.client.Clone(), MaxIdleConnsPerHost: clients, DisableCompression: true}
+func (s *stack) fetches(b *testing.B, url string, trust *tls.Config, clients int, size int64, tokens func() []string) {
+	transport := &http.Transport{TLSClientConfig: trust.Clone(), MaxIdleConnsPerHost: clients, DisableCompression: true}
 	defer transport.CloseIdleConnections()
 	get := &http.Client{Transport: transport}
 	fetch := func(token string, buffer []byte) error {
@@ -88,7 +99,9 @@ func (s *stack) fetches(b *testing.B, url string, clients int, size int64, token
 		if err != nil {
 			return err
 		}
-		req.Header.Set("Authorization", "Bearer "+token)
+		if token != "" {
+			req.Header.Set("Authorization", "Bearer "+token)
+		}
 		res, err := get.Do(req)
 		if err != nil {
 			return err
@@ -107,6 +120,7 @@ func (s *stack) fetches(b *testing.B, url string, clients int, size int64, token
 		busy  time.Duration
 		trips int64
 		keys  int64
+		gets  int64
 	)
 	var before, after runtime.MemStats
 	var allocs, allocated uint64
@@ -116,7 +130,7 @@ func (s *stack) fetches(b *testing.B, url string, clients int, size int64, token
 		b.StopTimer()
 		batch := tokens()
 		runtime.ReadMemStats(&before)
-		tripsBefore, keysBefore := s.catalog.RoundTrips(), s.keys.unwrapped.Load()
+		tripsBefore, keysBefore, getsBefore := s.catalog.RoundTrips(), s.keys.unwrapped.Load(), s.blobs.gets.Load()
 		b.StartTimer()
 		began := time.Now()
 		var wg sync.WaitGroup
@@ -139,6 +153,7 @@ func (s *stack) fetches(b *testing.B, url string, clients int, size int64, token
 		busy += time.Since(began)
 		trips += s.catalog.RoundTrips() - tripsBefore
 		keys += s.keys.unwrapped.Load() - keysBefore
+		gets += s.blobs.gets.Load() - getsBefore
 		b.StopTimer()
 		runtime.ReadMemStats(&after)
 		allocs += after.Mallocs - before.Mallocs
@@ -158,4 +173,5 @@ func (s *stack) fetches(b *testing.B, url string, clients int, size int64, token
 	b.ReportMetric(float64(took[len(took)*99/100].Microseconds()), "p99-µs")
 	b.ReportMetric(float64(trips)/n, "sql/op")
 	b.ReportMetric(float64(keys)/n, "keys/op")
+	b.ReportMetric(float64(gets)/n, "objects/op")
 }

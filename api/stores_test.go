@@ -2,10 +2,12 @@ package api_test
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"io"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 
 	"photovault/vault/audit"
@@ -21,8 +23,9 @@ type stores struct {
 	keys     *countedKeys
 	operator keys.Operator
 	catalog  *catalog.DB
-	blobs    blobs.Store
-	close    []io.Closer // in this order
+	blobs    *countedBlobs
+	peer     func(body []byte) (url string, trust *tls.Config) // nil: there is none
+	close    []io.Closer                                       // in this order
 }
 
 // embedded opens the stores of one machine in the stack's folder.
@@ -40,8 +43,27 @@ func (s *stack) embedded() *stores {
 	s.must(err)
 	objects, err := dir.Open(filepath.Join(data, "objects"))
 	s.must(err)
-	out.blobs, out.close = objects, []io.Closer{out.catalog, objects, local}
+	out.blobs, out.close = &countedBlobs{Store: objects}, []io.Closer{out.catalog, objects, local}
 	return out
+}
+
+// countedBlobs counts what is read.
+type countedBlobs struct {
+	blobs.Store
+	gets atomic.Int64
+}
+
+func (b *countedBlobs) Get(ctx context.Context, name blobs.Name, off, n int64) (io.ReadCloser, int64, error) {
+	b.gets.Add(1)
+	return b.Store.Get(ctx, name, off, n)
+}
+
+// presigned puts the bytes where production mode's peer serves them, if it has one.
+func (s *stores) presigned(body []byte) (url string, trust *tls.Config) {
+	if s.peer == nil {
+		return "", nil
+	}
+	return s.peer(body)
 }
 
 func (s *stores) furnish(t *stack) {

@@ -44,3 +44,7 @@ if [ ${#missing[@]} -gt 0 ]; then
   if [ "$require" = all ]; then echo "PHOTOVAULT_REQUIRE=all: that is a failure"; exit 1; fi
 fi
 go test -count 1 -timeout 20m "$@" ./...
+if [ -e "$PHOTOVAULT_DEVSTACK/devstack.json" ]; then
+  echo "the same over HTTP, on HashiCorp Vault, MinIO and PostgreSQL:"
+  PHOTOVAULT_TEST_STORES=real go test -count 1 -timeout 20m "$@" ./api
+fi
