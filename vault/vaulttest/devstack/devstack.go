@@ -62,7 +62,7 @@ type Postgres struct {
 // where PHOTOVAULT_REQUIRE is all.
 func Need(t testing.TB) *Stack {
 	t.Helper()
-	s, err := find()
+	s, err := find(t.Context())
 	if err != nil {
 		if os.Getenv("PHOTOVAULT_REQUIRE") == "all" {
 			t.Fatalf("no real servers (run make devstack): %v", err)
@@ -72,7 +72,7 @@ func Need(t testing.TB) *Stack {
 	return s
 }
 
-func find() (*Stack, error) {
+func find(ctx context.Context) (*Stack, error) {
 	dir := os.Getenv("PHOTOVAULT_DEVSTACK")
 	if dir == "" {
 		dir = filepath.Join(os.TempDir(), fmt.Sprintf("photovault-devstack-%d", os.Getuid()))
@@ -87,11 +87,13 @@ func find() (*Stack, error) {
 	}
 	for _, address := range []string{strings.TrimPrefix(s.Transit.Address, "https://"), s.S3[0].Endpoint, s.S3[1].Endpoint,
 		net.JoinHostPort(s.Postgres.Host, strconv.Itoa(s.Postgres.Port))} {
-		c, err := net.DialTimeout("tcp", address, 5*time.Second)
+		c, err := (&net.Dialer{Timeout: 5 * time.Second}).DialContext(ctx, "tcp", address)
 		if err != nil {
 			return nil, err
 		}
-		c.Close()
+		if err := c.Close(); err != nil {
+			return nil, err
+		}
 	}
 	return s, nil
 }

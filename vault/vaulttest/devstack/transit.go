@@ -30,7 +30,7 @@ type OwnTransit struct {
 // OwnTransit starts one. It ends at cleanup.
 func (s *Stack) OwnTransit(t testing.TB) *OwnTransit {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	ln, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -71,7 +71,7 @@ func (o *OwnTransit) run(t testing.TB, more ...string) {
 		t.Fatal("devstack: the transit server runs already")
 	}
 	args := append([]string{"-dir", o.dir, "-listen", o.listen, "-cert", o.stack.Cert, "-key", o.stack.Key}, more...)
-	o.process = exec.Command(o.stack.Transitd, args...)
+	o.process = exec.CommandContext(context.WithoutCancel(t.Context()), o.stack.Transitd, args...) // until Kill
 	o.process.Stderr = &o.output
 	if err := o.process.Start(); err != nil {
 		t.Fatal(err)
