@@ -12,7 +12,6 @@ import (
 	"fmt"
 	"math/big"
 	"net"
-	"os"
 	"time"
 )
 
@@ -108,9 +107,4 @@ func writeCertificate(certPath, keyPath string, der []byte, key *ecdsa.PrivateKe
 	return errors.Join(
 		writeDurable(keyPath, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: raw}), 0o600),
 		writeDurable(certPath, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o644))
-}
-
-func readCA(h home) (string, error) {
-	b, err := os.ReadFile(h.tls("ca.pem"))
-	return string(b), err
 }

@@ -57,6 +57,34 @@ func (h home) loadSettings() (*settings, error) {
 	return &s, err
 }
 
+// config is the configuration that a home folder stands for.
+func (h home) config(p id.Practice) *config {
+	return &config{
+		Practice: p, Checkpoint: h.checkpoint(),
+		Server:  serverConfig{Certificate: h.tls("server.pem"), Key: h.tls("server.key"), CA: h.tls("ca.pem")},
+		Keys:    keysConfig{Local: &localConfig{File: h.kek()}},
+		Objects: objectsConfig{Directory: h.objects()},
+		Catalog: catalogConfig{SQLite: h.catalog()},
+	}
+}
+
+// config is the one that the command works on: the file that was named, or
+// that of the home folder. A named one is checked whole.
+func (r *run) config() (*config, error) {
+	if r.Config != "" {
+		c, err := loadConfig(r.Config)
+		if err != nil {
+			return nil, err
+		}
+		return c, c.check()
+	}
+	conf, err := home(r.Home).loadSettings()
+	if err != nil {
+		return nil, err
+	}
+	return home(r.Home).config(conf.Practice), nil
+}
+
 func readJSON(path string, into any) error {
 	b, err := os.ReadFile(path)
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"time"
 
 	"photovault/consent"
@@ -37,36 +38,54 @@ func (c *initCommand) Run(r *run) error {
 		return fmt.Errorf("there is a vault in %s already; nothing was changed", h)
 	}
 	harden(nil)
-	for _, d := range []string{string(h), h.data(), h.path("keys"), h.path("tls"), h.objects()} {
-		if err := os.MkdirAll(d, 0o700); err != nil {
-			return err
-		}
-	}
-	if entries, err := os.ReadDir(h.path("keys")); err != nil || len(entries) > 0 {
-		return errors.Join(err, fmt.Errorf("%s holds keys of an init that did not finish; move the folder away and try again", h.path("keys")))
-	}
 	now := time.Now().UTC()
-	practice := id.New[id.Practice]()
-	if err := h.makeAuthority(now, c.Host); err != nil {
-		return err
+	var conf *config
+	var err error
+	if r.Config != "" {
+		if conf, err = r.config(); err == nil {
+			err = os.MkdirAll(string(h), 0o700)
+		}
+	} else {
+		conf, err = c.makeHome(h, now)
 	}
-	if err := localkek.Create(h.kek(), passphrase()); err != nil {
-		return err
-	}
-	s, err := openStores(r.ctx, h, practice, true)
 	if err != nil {
 		return err
 	}
+	s, err := openStores(r.ctx, conf, serving)
+	if err != nil {
+		return err
+	}
+	practice := conf.Practice
 	token, account, err := c.firstAdmin(r.ctx, s, practice, now)
+	if conflict := new(vault.ConflictError); errors.As(err, &conflict) {
+		err = fmt.Errorf("the practice was made before, and nothing was changed; for another machine's client.json: photovault config client --config %s", r.Config)
+	}
 	if err == nil {
-		err = c.writeSettings(r.ctx, h, s, practice, token)
+		err = writeDurable(h.adminToken(), []byte(string(token)+"\n"), 0o600)
+	}
+	if err == nil { // last: a home folder with client.json is a whole one
+		var settings *settings
+		if settings, err = clientSettings(r.ctx, s, conf); err == nil {
+			err = writeJSON(h.settings(), settings, 0o644)
+		}
 	}
 	if err = errors.Join(err, s.Close()); err != nil {
 		return err
 	}
 	if r.JSON {
 		return r.printJSON(map[string]string{"home": string(h), "practice": string(practice), "administrator": string(account),
-			"admin_token_file": h.adminToken(), "server": "https://" + c.Listen, "ca": h.tls("ca.pem")})
+			"admin_token_file": h.adminToken(), "server": conf.Server.URL, "ca": conf.Server.CA})
+	}
+	if r.Config != "" {
+		fmt.Fprintf(r.out, `The practice %s was made in the stores of %s
+
+  clients     %s   (how they reach the service; no secret in it)
+  first token %s   (administrator %q; 90 days)
+
+Next, on each machine that serves:
+  photovault serve --config %s
+`, practice, r.Config, h.settings(), h.adminToken(), c.Admin, r.Config)
+		return nil
 	}
 	fmt.Fprintf(r.out, `A vault was made in %s
 
@@ -98,22 +117,43 @@ func (c *initCommand) firstAdmin(ctx context.Context, s *stores, p id.Practice, 
 	return token, a.ID, s.catalog.ForPractice(p).AddAccount(ctx, a, credential, e)
 }
 
-// writeSettings comes last: a home folder with client.json is a whole one.
-func (c *initCommand) writeSettings(ctx context.Context, h home, s *stores, p id.Practice, token consent.Bearer) error {
-	if err := writeDurable(h.adminToken(), []byte(string(token)+"\n"), 0o600); err != nil {
-		return err
+// makeHome makes the folder of the embedded default.
+func (c *initCommand) makeHome(h home, now time.Time) (*config, error) {
+	for _, d := range []string{string(h), h.data(), h.path("keys"), h.path("tls"), h.objects()} {
+		if err := os.MkdirAll(d, 0o700); err != nil {
+			return nil, err
+		}
 	}
-	ca, err := readCA(h)
-	if err != nil {
-		return err
+	if entries, err := os.ReadDir(h.path("keys")); err != nil || len(entries) > 0 {
+		return nil, errors.Join(err, fmt.Errorf("%s holds keys of an init that did not finish; move the folder away and try again", h.path("keys")))
 	}
-	conf := settings{Server: "https://" + c.Listen, Practice: p, CA: ca}
-	for purpose, into := range map[keys.Purpose]*[]byte{keys.Checkpoint: &conf.EvidenceKey, keys.UploadSigning: &conf.UploadSigningKey} {
-		seed, err := s.catalog.PracticeKey(ctx, p, purpose)
+	if err := h.makeAuthority(now, c.Host); err != nil {
+		return nil, err
+	}
+	if err := localkek.Create(h.kek(), passphrase()); err != nil {
+		return nil, err
+	}
+	conf := h.config(id.New[id.Practice]())
+	conf.Server.URL = "https://" + c.Listen
+	return conf, nil
+}
+
+// clientSettings is what clients of the practice need to know.
+func clientSettings(ctx context.Context, s *stores, c *config) (*settings, error) {
+	out := &settings{Server: strings.TrimSuffix(c.Server.URL, "/"), Practice: c.Practice}
+	if c.Server.CA != "" {
+		ca, err := os.ReadFile(c.Server.CA)
 		if err != nil {
-			return err
+			return nil, err
+		}
+		out.CA = string(ca)
+	}
+	for purpose, into := range map[keys.Purpose]*[]byte{keys.Checkpoint: &out.EvidenceKey, keys.UploadSigning: &out.UploadSigningKey} {
+		seed, err := s.catalog.PracticeKey(ctx, c.Practice, purpose)
+		if err != nil {
+			return nil, err
 		}
 		*into = publicKey(seed)
 	}
-	return writeJSON(h.settings(), conf, 0o644)
+	return out, nil
 }

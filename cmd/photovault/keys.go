@@ -62,6 +62,7 @@ func versions(v keys.Versions) string {
 }
 
 type keysRotate struct {
+	operatorFlags
 	Key string `arg:"" enum:"wrapping,upload,catalog,index,evidence" help:"wrapping, upload, catalog, index or evidence."`
 }
 
@@ -82,10 +83,11 @@ service never has. Examples:
 func (c *keysRotate) Run(r *run) error {
 	switch c.Key {
 	case "wrapping":
-		operator, err := r.keyOperator()
+		operator, done, err := r.keyOperator(c.OperatorTokenFile)
 		if err != nil {
 			return err
 		}
+		defer done.Close()
 		v, err := operator.Rotate(r.ctx)
 		if err != nil {
 			return err
@@ -187,7 +189,13 @@ func (r *run) rewrap(batch int) (*rewrapResult, error) {
 	}
 }
 
+// operatorFlags name the identity that changes the key-encryption key.
+type operatorFlags struct {
+	OperatorTokenFile string `help:"File with the key officer's token at the key service, 0600; not for the embedded key file." env:"PHOTOVAULT_OPERATOR_TOKEN_FILE" type:"path" placeholder:"FILE"`
+}
+
 type keysErase struct {
+	operatorFlags
 	Lost int  `help:"Wrapped keys that are known to be unreadable already, as keys rewrap counts them."`
 	Yes  bool `help:"Really destroy them: there is no way back."`
 }
@@ -204,10 +212,11 @@ the last of them expires.`
 }
 
 func (c *keysErase) Run(r *run) error {
-	operator, err := r.keyOperator()
+	operator, done, err := r.keyOperator(c.OperatorTokenFile)
 	if err != nil {
 		return err
 	}
+	defer done.Close()
 	before, err := operator.Versions(r.ctx)
 	if err != nil {
 		return err

@@ -33,6 +33,7 @@ type globals struct {
 	Home      string `help:"Folder that init makes: data, keys, certificates, client settings." env:"PHOTOVAULT_HOME" default:"~/.photovault" type:"path"`
 	JSON      bool   `help:"Print results as JSON, for machines."`
 	Server    string `help:"Address of the service (default: from client.json in the home folder)." env:"PHOTOVAULT_SERVER" placeholder:"https://HOST:PORT"`
+	Config    string `help:"Configuration file of production mode (default: the home folder's own stores)." env:"PHOTOVAULT_CONFIG" type:"path" placeholder:"FILE"`
 	TokenFile string `help:"File with your personal token (default: $PHOTOVAULT_TOKEN)." env:"PHOTOVAULT_TOKEN_FILE" type:"path" placeholder:"FILE"`
 }
 
@@ -49,6 +50,7 @@ type commands struct {
 	User    userCommand    `cmd:"" help:"Add, list and revoke accounts."`
 	Audit   auditCommand   `cmd:"" help:"Read and verify the audit trail."`
 	Keys    keysCommand    `cmd:"" help:"List, rotate, rewrap and erase keys."`
+	Config_ configCommand  `cmd:"" name:"config" help:"Check a configuration, or print an example."`
 	Version versionCommand `cmd:"" help:"Print the version and the state of the FIPS module."`
 }
 

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"path/filepath"
 	"runtime/debug"
 	"strings"
 	"time"
@@ -43,11 +42,6 @@ a name, a path or a token. SIGTERM lets running requests finish.`
 }
 
 func (c *serveCommand) Run(r *run) (err error) {
-	h := home(r.Home)
-	conf, err := h.loadSettings()
-	if err != nil {
-		return err
-	}
 	var level slog.Level
 	if err := level.UnmarshalText([]byte(c.LogLevel)); err != nil {
 		return misuse(err.Error())
@@ -55,7 +49,8 @@ func (c *serveCommand) Run(r *run) (err error) {
 	log := slog.New(slog.NewJSONHandler(r.err, &slog.HandlerOptions{Level: level}))
 	var missing []string
 	harden(&missing)
-	if err := checkSwap(c.SwapIsEncrypted); err != nil {
+	conf, err := c.config(r)
+	if err != nil {
 		return err
 	}
 	if len(missing) > 0 {
@@ -63,7 +58,7 @@ func (c *serveCommand) Run(r *run) (err error) {
 	}
 	debug.SetMemoryLimit(256 << 20)
 
-	media, err := imaging.NewPool(imaging.Config{Workers: c.Workers, MemoryBytes: workerMemory, Logger: log}) // workers are this binary
+	media, err := imaging.NewPool(imaging.Config{Workers: conf.Server.Workers, MemoryBytes: workerMemory, Logger: log}) // workers are this binary
 	if err != nil {
 		return fmt.Errorf("media worker: %w", err)
 	}
@@ -72,37 +67,30 @@ func (c *serveCommand) Run(r *run) (err error) {
 		return fmt.Errorf("media workers cannot be fenced in on this machine, and photos are not parsed without: %s", strings.Join(missing, "; "))
 	}
 
-	s, err := openStores(r.ctx, h, conf.Practice, true)
+	s, err := openStores(r.ctx, conf, serving)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
 	service, err := vault.New(vault.Config{Practice: conf.Practice, Catalogs: s.catalog, Keys: s.keys, Blobs: s.blobs, Media: media,
-		Checkpoints: checkpointFile(h.checkpoint()), Logger: log, Software: "photovault " + version,
-		Ingests: c.Workers, SweepAge: c.SweepAge})
+		Checkpoints: checkpointFile(conf.Checkpoint), Logger: log, Software: "photovault " + version,
+		Ingests: conf.Server.Workers, SweepAge: c.SweepAge})
 	if err != nil {
 		return err
 	}
 	if err := service.Prepare(r.ctx); err != nil {
 		return err
 	}
-	if err := h.renewCertificate(time.Now()); err != nil {
-		return err
-	}
-	certificate, err := newCertificateFiles(h.tls("server.pem"), h.tls("server.key"), log)
+	certificate, err := newCertificateFiles(conf.Server.Certificate, conf.Server.Key, log)
 	if err != nil {
 		return err
 	}
 	auth := identity.New(s.catalog, conf.Practice, nil, log)
-	server := api.New(api.Config{Service: service, Auth: auth, TLS: certificate.config(), Logger: log, Version: version, FrameAncestors: c.FrameAncestor})
+	server := api.New(api.Config{Service: service, Auth: auth, TLS: certificate.config(), Logger: log, Version: version, FrameAncestors: conf.Server.FrameAncestors})
 
-	listen := c.Listen
-	if listen == "" {
-		listen = strings.TrimPrefix(conf.Server, "https://")
-	}
-	l, err := (&net.ListenConfig{}).Listen(r.ctx, "tcp", listen)
+	l, err := (&net.ListenConfig{}).Listen(r.ctx, "tcp", conf.Server.Listen)
 	if err != nil {
-		return fmt.Errorf("listen on %s: %w", listen, err)
+		return fmt.Errorf("listen on %s: %w", conf.Server.Listen, err)
 	}
 	if c.AddressFile != "" {
 		if err := writeDurable(c.AddressFile, []byte(l.Addr().String()+"\n"), 0o644); err != nil {
@@ -112,9 +100,51 @@ func (c *serveCommand) Run(r *run) (err error) {
 	log.Info("serving", "address", l.Addr().String(), "fips140", fips140.Enabled())
 	log.Debug("media worker fences", "report", media.Fences().String())
 	if !r.JSON {
-		fmt.Fprintf(r.out, "photovault %s serves https://%s  (home %s, authority %s)\n", version, l.Addr(), h, filepath.Base(h.tls("ca.pem")))
+		fmt.Fprintf(r.out, "photovault %s serves https://%s  (%s)\n", version, l.Addr(), r.where())
 	}
 	return serve(r.ctx, service, auth, server, l)
+}
+
+// config is the file's, or the home folder's, with what the flags say on top.
+func (c *serveCommand) config(r *run) (*config, error) {
+	if r.Config == "" {
+		h := home(r.Home)
+		settings, err := h.loadSettings()
+		if err != nil {
+			return nil, err
+		}
+		if err := checkSwap(c.SwapIsEncrypted); err != nil {
+			return nil, err
+		}
+		if err := h.renewCertificate(time.Now()); err != nil {
+			return nil, err
+		}
+		conf := h.config(settings.Practice)
+		conf.Server.Listen, conf.Server.FrameAncestors, conf.Server.Workers = strings.TrimPrefix(settings.Server, "https://"), c.FrameAncestor, c.Workers
+		if c.Listen != "" {
+			conf.Server.Listen = c.Listen
+		}
+		return conf, nil
+	}
+	conf, err := r.config()
+	if err != nil {
+		return nil, err
+	}
+	if c.Listen != "" {
+		conf.Server.Listen = c.Listen
+	}
+	if conf.Server.Workers == 0 {
+		conf.Server.Workers = c.Workers
+	}
+	return conf, nil
+}
+
+// where names what a command works on.
+func (r *run) where() string {
+	if r.Config != "" {
+		return "configuration " + r.Config
+	}
+	return "home " + r.Home + ", authority ca.pem"
 }
 
 // serve runs the background work and the server until ctx ends or either fails.

@@ -85,19 +85,18 @@ what was changed and where.`
 }
 
 func (auditVerify) Run(r *run) (err error) {
-	h := home(r.Home)
-	conf, err := h.loadSettings()
+	conf, err := r.config()
 	if err != nil {
 		return err
 	}
 	harden(nil)
-	s, err := openStores(r.ctx, h, conf.Practice, false)
+	s, err := openStores(r.ctx, conf, reading)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
 	bar := newProgress(r.err, "verifying", r.JSON)
-	report, err := vault.VerifyTrail(r.ctx, s.catalog, checkpointFile(h.checkpoint()), conf.Practice, func(n int64) { bar.update(n<<10, n<<10) })
+	report, err := vault.VerifyTrail(r.ctx, s.catalog, checkpointFile(conf.Checkpoint), conf.Practice, func(n int64) { bar.update(n<<10, n<<10) })
 	bar.done()
 	if errors.Is(err, audit.ErrTampered) && r.JSON {
 		return errors.Join(r.printJSON(map[string]any{"intact": false, "finding": err.Error()}), err)

@@ -41,6 +41,7 @@ func Keys(t *testing.T, open func(t *testing.T) keys.Service) {
 	} {
 		t.Run(test.name, func(t *testing.T) { test.run(t, open(t)) })
 	}
+	KeysRewrap(t, open)
 	t.Run("another service's wrapped key is refused", func(t *testing.T) {
 		a, b := open(t), open(t)
 		c := keyContext()

@@ -11,6 +11,7 @@ import (
 	"photovault/vault/id"
 	"photovault/vault/keys"
 	"photovault/vault/keys/localkek"
+	"photovault/vault/vaulttest"
 )
 
 // A running service follows its file: what was rotated wraps, what was erased
@@ -115,4 +116,11 @@ func TestEraseRefusesToTakeTheVersionThatWraps(t *testing.T) {
 	if v, err := operator.Versions(t.Context()); err != nil || v != (keys.Versions{Oldest: 1, Newest: 1}) {
 		t.Error(v, err)
 	}
+}
+
+func TestOperatorConformance(t *testing.T) {
+	vaulttest.KeysOperator(t, func(t *testing.T) (keys.Service, keys.Operator) {
+		path := create(t, nil)
+		return open(t, path, nil), localkek.NewOperator(path, nil)
+	})
 }

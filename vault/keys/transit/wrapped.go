@@ -10,12 +10,12 @@ import (
 )
 
 const (
-	prefix      = "vault:v"
-	nonceSize   = 12
-	tagSize     = 16
-	sealedSize  = nonceSize + secret.KeySize + tagSize
-	sealedText  = (sealedSize + 2) / 3 * 4 // 60 bytes are whole groups of base64: no padding, no spare bits
-	maxVersions = 10                       // digits of a version
+	prefix        = "vault:v"
+	nonceSize     = 12
+	tagSize       = 16
+	sealedSize    = nonceSize + secret.KeySize + tagSize
+	sealedText    = (sealedSize + 2) / 3 * 4 // 60 bytes are whole groups of base64: no padding, no spare bits
+	versionDigits = 10
 )
 
 // version reads which version of the transit key a wrapped key is under, and
@@ -23,7 +23,7 @@ const (
 // texts are the same wrapped key.
 func version(wrapped []byte) (uint32, error) {
 	rest, ok := bytes.CutPrefix(wrapped, []byte(prefix))
-	if !ok || len(wrapped) > len(prefix)+maxVersions+1+sealedText {
+	if !ok || len(wrapped) > len(prefix)+versionDigits+1+sealedText {
 		return 0, keys.ErrRefused
 	}
 	number, text, ok := bytes.Cut(rest, []byte(":"))
@@ -34,12 +34,7 @@ func version(wrapped []byte) (uint32, error) {
 	if err != nil {
 		return 0, keys.ErrRefused
 	}
-	for _, c := range text { // DecodeString would skip line breaks
-		if c == '\n' || c == '\r' {
-			return 0, keys.ErrRefused
-		}
-	}
-	var raw [sealedSize]byte
+	var raw [sealedSize]byte // padding or a line break, which the decoder skips, would leave some of it empty
 	if n, err := base64.StdEncoding.Strict().Decode(raw[:], text); err != nil || n != sealedSize {
 		return 0, keys.ErrRefused
 	}

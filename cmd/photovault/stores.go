@@ -1,0 +1,188 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"photovault/vault/blobs"
+	"photovault/vault/blobs/dir"
+	"photovault/vault/blobs/s3"
+	"photovault/vault/catalog"
+	"photovault/vault/keys"
+	"photovault/vault/keys/localkek"
+	"photovault/vault/keys/transit"
+)
+
+// stores are what the service stands on, opened: those of one machine or those
+// of production mode, or any mixture that the configuration allows.
+type stores struct {
+	keys    keys.Service
+	catalog *catalog.DB
+	blobs   blobs.Store
+	closers []io.Closer // closed in the opposite order
+}
+
+// access is how stores are opened.
+type access int
+
+const (
+	serving access = iota // reads and writes; on one machine, alone
+	reading               // beside a running service: catalog and keys
+)
+
+// openStores opens the configuration's stores. On one machine only one process
+// may serve: it takes the data folder's lock, or says that another has it.
+func openStores(ctx context.Context, c *config, how access) (s *stores, err error) {
+	s = &stores{}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.Close())
+			s = nil
+		}
+	}()
+	if err := s.lock(c, how); err != nil {
+		return s, err
+	}
+	if err := s.openKeys(ctx, c); err != nil {
+		return s, fmt.Errorf("keys: %w", err)
+	}
+	if err := s.openCatalog(ctx, c); err != nil {
+		return s, fmt.Errorf("catalog: %w", err)
+	}
+	if err := s.openObjects(ctx, c, how); err != nil {
+		return s, fmt.Errorf("objects: %w", err)
+	}
+	return s, nil
+}
+
+func (s *stores) lock(c *config, how access) error {
+	if c.Catalog.SQLite == "" || how != serving {
+		return nil
+	}
+	path := filepath.Join(filepath.Dir(c.Catalog.SQLite), "lock")
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return err
+	}
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		return errors.Join(fmt.Errorf("another photovault is running on this folder; stop it first"), f.Close())
+	}
+	s.closers = append(s.closers, f)
+	return nil
+}
+
+func (s *stores) openKeys(ctx context.Context, c *config) error {
+	if c.Keys.Transit != nil {
+		service, err := transit.Open(ctx, c.transit())
+		if err != nil {
+			return err
+		}
+		s.keys, s.closers = service, append(s.closers, service)
+		return nil
+	}
+	local := c.Keys.Local
+	for _, data := range []string{filepath.Dir(c.Catalog.SQLite), c.Objects.Directory} {
+		if data == "." || data == "" {
+			continue
+		}
+		if err := localkek.CheckOutside(local.File, data); err != nil {
+			return err
+		}
+	}
+	phrase, err := local.passphrase()
+	if err != nil {
+		return err
+	}
+	defer clear(phrase)
+	service, err := localkek.Open(local.File, phrase)
+	if err != nil {
+		return err
+	}
+	s.keys, s.closers = service, append(s.closers, service)
+	return nil
+}
+
+// passphrase unlocks the key file: from its own file, or the environment.
+func (l *localConfig) passphrase() ([]byte, error) {
+	if l.PassphraseFile == "" {
+		return passphrase(), nil
+	}
+	b, err := os.ReadFile(l.PassphraseFile)
+	if err != nil {
+		return nil, err
+	}
+	return []byte(strings.TrimRight(string(b), "\r\n")), nil
+}
+
+func (s *stores) openCatalog(ctx context.Context, c *config) (err error) {
+	if c.Catalog.Postgres != nil {
+		s.catalog, err = openPostgres(ctx, c, s.keys)
+	} else {
+		s.catalog, err = catalog.OpenSQLite(ctx, c.Catalog.SQLite, s.keys, catalog.Options{Practice: c.Practice})
+	}
+	if err == nil {
+		s.closers = append(s.closers, s.catalog)
+	}
+	return err
+}
+
+func (s *stores) openObjects(ctx context.Context, c *config, how access) error {
+	if c.Objects.S3 != nil {
+		store, err := s3.Open(ctx, c.s3())
+		if err != nil {
+			return err
+		}
+		s.blobs, s.closers = store, append(s.closers, store)
+		return nil
+	}
+	if how != serving { // opening clears what the running service is writing
+		return nil
+	}
+	store, err := dir.Open(c.Objects.Directory)
+	if err != nil {
+		return err
+	}
+	s.blobs, s.closers = store, append(s.closers, store)
+	return nil
+}
+
+// Close closes what is open, newest first. It may be called twice.
+func (s *stores) Close() error {
+	var errs error
+	for len(s.closers) > 0 {
+		last := len(s.closers) - 1
+		errs = errors.Join(errs, s.closers[last].Close())
+		s.closers = s.closers[:last]
+	}
+	return errs
+}
+
+// keyOperator changes the key-encryption key itself, under an identity that
+// the service never has. The caller closes it.
+func (r *run) keyOperator(tokenFile string) (keys.Operator, io.Closer, error) {
+	c, err := r.config()
+	if err != nil {
+		return nil, nil, err
+	}
+	if c.Keys.Transit == nil {
+		phrase, err := c.Keys.Local.passphrase()
+		return localkek.NewOperator(c.Keys.Local.File, phrase), io.NopCloser(nil), err
+	}
+	if tokenFile == "" {
+		return nil, nil, misuse("the key-encryption key is changed with an operator's token: give --operator-token-file (deploy/policies/transit says how to make one)")
+	}
+	o := c.transit()
+	o.AppRole, o.TokenFile = nil, tokenFile
+	operator, err := transit.OpenOperator(r.ctx, o)
+	if err != nil {
+		return nil, nil, err
+	}
+	return operator, operator, nil
+}
