@@ -7,7 +7,6 @@ import (
 	"io"
 	"net/http"
 	"os"
-	"path/filepath"
 	"time"
 
 	"photovault/vault/blobs/s3"
@@ -28,8 +27,7 @@ func (s *stack) production() *stores {
 	officer, err := transit.OpenOperator(context.Background(), operator)
 	s.must(err)
 	out := &stores{keys: &countedKeys{Service: ks}, operator: officer}
-	s.must(os.MkdirAll(filepath.Join(s.folder, "data"), 0o700))
-	out.catalog, err = catalog.OpenSQLite(context.Background(), filepath.Join(s.folder, "data", "catalog.db"), out.keys,
+	out.catalog, err = catalog.OpenPostgres(context.Background(), catalog.PostgresOptions(servers.Place(s)), out.keys,
 		catalog.Options{Practice: s.practice, Now: s.clock.now})
 	s.must(err)
 	where := s3test.Bucket(s, servers.S3[0], servers.CA)

@@ -23,7 +23,6 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"photovault/vault/blobs/s3"
-	"photovault/vault/catalog"
 	"photovault/vault/id"
 	"photovault/vault/keys/localkek"
 	"photovault/vault/keys/transit"
@@ -411,5 +410,3 @@ func (c *config) s3() s3.Options {
 		CredentialsFile: s.CredentialsFile, RetentionDays: s.RetentionDays, LockMode: s3.LockMode(s.LockMode),
 		Encryption: s3.Encryption(s.Encryption), KMSKey: s.KMSKey, Timeout: s.Timeout}
 }
-
-var _ = catalog.Options{}

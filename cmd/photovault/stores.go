@@ -122,8 +122,16 @@ func (l *localConfig) passphrase() ([]byte, error) {
 }
 
 func (s *stores) openCatalog(ctx context.Context, c *config) (err error) {
-	if c.Catalog.Postgres != nil {
-		s.catalog, err = openPostgres(ctx, c, s.keys)
+	if p := c.Catalog.Postgres; p != nil {
+		password, err := os.ReadFile(p.PasswordFile)
+		if err != nil {
+			return err
+		}
+		s.catalog, err = catalog.OpenPostgres(ctx, catalog.PostgresOptions{Host: p.Host, Port: uint16(p.Port), Database: p.Database, User: p.User,
+			Password: strings.TrimSpace(string(password)), CAFile: p.CA, Connections: p.Connections}, s.keys, catalog.Options{Practice: c.Practice})
+		if err != nil {
+			return err
+		}
 	} else {
 		s.catalog, err = catalog.OpenSQLite(ctx, c.Catalog.SQLite, s.keys, catalog.Options{Practice: c.Practice})
 	}

@@ -77,6 +77,11 @@ func (d *DB) audit(ctx context.Context, tx querier, k *practiceKeys, e *audit.En
 	if err != nil {
 		return err
 	}
+	if ord := d.dialect.ord; ord != "" {
+		_, err = tx.exec(ctx, `INSERT INTO audit_entry (practice, id, ord, patient, sealed, mac) VALUES ($1, $2, `+ord+`, $3, $4, $5)`,
+			k.practice, r.id, r.patient, r.sealed, r.mac)
+		return err
+	}
 	_, err = tx.exec(ctx, `INSERT INTO audit_entry (practice, id, ord, patient, sealed, mac) VALUES ($1, $2, $3, $4, $5, $6)`,
 		k.practice, r.id, r.ord, r.patient, r.sealed, r.mac)
 	return err
@@ -231,6 +236,11 @@ func (c *practice) Integrate(ctx context.Context, limit int) (int, audit.Checkpo
 	n := 0
 	err = c.d.write(ctx, func(tx querier) error {
 		n = 0
+		if elect := c.d.dialect.elect; elect != "" { // one replica numbers at a time
+			if err := tx.each(ctx, elect, []any{"photovault/audit/" + string(c.p)}, func(scanner) error { return nil }); err != nil {
+				return err
+			}
+		}
 		if size, head, err = c.tail(ctx, tx); err != nil {
 			return err
 		}

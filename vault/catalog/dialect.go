@@ -27,6 +27,14 @@ type dialect struct {
 	// clock is an SQL expression for the database's time in milliseconds, or
 	// 0 where that is this process's own clock.
 	clock string
+	// ord is an SQL expression for the next place in the order of audit
+	// entries, or empty where this process counts.
+	ord string
+	// elect is a statement that waits for an exclusive lock by name until the
+	// transaction ends, or empty where a write transaction is alone anyway.
+	elect string
+	// server: the engine is another process, and each statement a round trip.
+	server bool
 	// fault sorts an error of the driver.
 	fault func(error) fault
 }
@@ -37,6 +45,7 @@ type fault int
 const (
 	unknown     fault = iota
 	unavailable       // passes: busy, full, unreachable
+	conflicting       // with another transaction: nothing happened, do it again
 	broken            // the stored bytes are not a database
 	interrupted       // the caller's context ended
 )

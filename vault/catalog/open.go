@@ -27,6 +27,7 @@ import (
 	"github.com/ncruces/go-sqlite3"
 	"github.com/ncruces/go-sqlite3/driver"
 	"github.com/pressly/goose/v3"
+	"github.com/pressly/goose/v3/lock"
 
 	"photovault/vault"
 	"photovault/vault/id"
@@ -141,7 +142,15 @@ func (d *DB) migrate(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("catalog: migrations: %w", err)
 	}
-	p, err := goose.NewProvider(d.dialect.migrations, d.writer, files, goose.WithDisableGlobalRegistry(true))
+	options := []goose.ProviderOption{goose.WithDisableGlobalRegistry(true)}
+	if d.dialect.server { // other replicas start at the same time
+		locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(1, 120)) // tries once a second
+		if err != nil {
+			return d.fail(ctx, err)
+		}
+		options = append(options, goose.WithSessionLocker(locker), goose.WithGoMigrations(auditOrder()))
+	}
+	p, err := goose.NewProvider(d.dialect.migrations, d.writer, files, options...)
 	if err != nil {
 		return d.fail(ctx, err)
 	}

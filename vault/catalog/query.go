@@ -5,6 +5,8 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"math/rand/v2"
+	"time"
 
 	"photovault/vault"
 )
@@ -24,7 +26,27 @@ func (d *DB) read() querier {
 
 // write runs fn in a transaction that holds the write lock. Whatever fn
 // returns other than nil rolls it back.
+// A conflict with another transaction, after which nothing has happened, is
+// tried again: fn must do the same when it is called again.
 func (d *DB) write(ctx context.Context, fn func(tx querier) error) error {
+	return d.again(ctx, func() error { return d.writeOnce(ctx, fn) })
+}
+
+func (d *DB) again(ctx context.Context, fn func() error) error {
+	const attempts = 5
+	for n := 1; ; n++ {
+		err := fn()
+		if !errors.Is(err, errConflict) || n == attempts || ctx.Err() != nil {
+			return err
+		}
+		select { // apart from the other, which does the same
+		case <-ctx.Done():
+		case <-time.After(rand.N(time.Duration(n) * 10 * time.Millisecond)):
+		}
+	}
+}
+
+func (d *DB) writeOnce(ctx context.Context, fn func(tx querier) error) error {
 	d.trips.Add(1)
 	tx, err := d.writer.BeginTx(ctx, nil)
 	if err != nil {
@@ -34,7 +56,25 @@ func (d *DB) write(ctx context.Context, fn func(tx querier) error) error {
 	if err := fn(querier{d, tx}); err != nil {
 		return err
 	}
+	if d.dialect.server {
+		d.trips.Add(1)
+	}
 	return d.fail(ctx, tx.Commit())
+}
+
+// alone runs one statement that is its own transaction: one round trip. When
+// its outcome is unknown, it may have happened; the caller takes it for undone.
+func (d *DB) alone(ctx context.Context, query string, args ...any) (n int64, err error) {
+	err = d.again(ctx, func() error {
+		d.trips.Add(1)
+		res, err := d.writer.ExecContext(ctx, d.bound(query), args...)
+		if err != nil {
+			return d.fail(ctx, err)
+		}
+		n, err = res.RowsAffected()
+		return d.fail(ctx, err)
+	})
+	return n, err
 }
 
 // snapshot runs fn on one state of the database, without a lock.
@@ -50,6 +90,9 @@ func (d *DB) snapshot(ctx context.Context, fn func(querier) error) error {
 
 // exec returns how many rows were changed.
 func (q querier) exec(ctx context.Context, query string, args ...any) (int64, error) {
+	if q.d.dialect.server {
+		q.d.trips.Add(1)
+	}
 	res, err := q.tx.ExecContext(ctx, q.d.bound(query), args...)
 	if err != nil {
 		return 0, q.d.fail(ctx, err)
@@ -85,6 +128,9 @@ func (q querier) each(ctx context.Context, query string, args []any, fn func(sca
 
 func (q querier) query(ctx context.Context, bound string, args []any) (*sql.Rows, error) {
 	if q.tx != nil {
+		if q.d.dialect.server {
+			q.d.trips.Add(1)
+		}
 		return q.tx.QueryContext(ctx, bound, args...)
 	}
 	// The statement of a release takes as long to parse as to run.
@@ -124,6 +170,10 @@ func (d *DB) bound(query string) string {
 	return b
 }
 
+// errConflict marks trouble after which nothing has happened, and the same may
+// be done again.
+var errConflict = errors.New("catalog: conflict with another transaction")
+
 // fail translates an error of database/sql or the engine.
 func (d *DB) fail(ctx context.Context, err error) error {
 	switch {
@@ -137,6 +187,8 @@ func (d *DB) fail(ctx context.Context, err error) error {
 		return fmt.Errorf("%w: catalog: closed", vault.ErrUnavailable)
 	}
 	switch d.dialect.fault(err) {
+	case conflicting:
+		return fmt.Errorf("%w: %w: %w", vault.ErrUnavailable, errConflict, err)
 	case unavailable, interrupted:
 		return fmt.Errorf("%w: catalog: %w", vault.ErrUnavailable, err)
 	case broken:

@@ -86,6 +86,18 @@ func (c *practice) CommitUse(ctx context.Context, patient id.Patient, epoch int6
 		return false, err
 	}
 	committed := false
+	if c.d.dialect.server {
+		r, err := c.d.auditRow(k, e)
+		if err != nil {
+			return false, err
+		}
+		n, err := c.d.alone(ctx, commitUse, c.p, patient, epoch, u.Token, u.N, sealed, r.id, r.patient, r.sealed, r.mac)
+		if err != nil || n == 0 {
+			return false, err
+		}
+		c.noteUse(u, now)
+		return true, nil
+	}
 	err = c.d.write(ctx, func(tx querier) error {
 		fenced := false
 		err := tx.each(ctx, `SELECT epoch FROM subject WHERE practice = $1 AND id = $2 AND epoch = $3`+c.d.dialect.fence,
@@ -104,10 +116,14 @@ func (c *practice) CommitUse(ctx context.Context, patient id.Patient, epoch int6
 	if err != nil || !committed {
 		return false, err
 	}
+	c.noteUse(u, now)
+	return true, nil
+}
+
+func (c *practice) noteUse(u consent.Use, now time.Time) {
 	s := saw("token_use", c.p, u.Token, int64(u.N))
 	s.until = now.Add(consent.MaxLife)
 	c.d.seen.note(now, s)
-	return true, nil
 }
 
 func (c *practice) FinishUse(ctx context.Context, u consent.Use, o consent.UseOutcome, e *audit.Entry) error {

@@ -209,14 +209,14 @@ func (c *practice) wrappedUploadKeys(ctx context.Context, k *practiceKeys, after
 		}
 		list = append(list, wrappedKey{"upload_key/" + string(row.ID), keys.Wrapped{Context: vault.UploadKeyContext(c.p, row.ID), Key: row.Wrapped},
 			func(ctx context.Context, tx querier, wrapped []byte) (int64, error) {
-				before := row.Version
-				row.Wrapped, row.Version = wrapped, before+1
-				sealed, err := sealRow(k, row.place(), row)
+				next := *row
+				next.Wrapped, next.Version = wrapped, row.Version+1
+				sealed, err := sealRow(k, next.place(), &next)
 				if err != nil {
 					return 0, err
 				}
 				return tx.exec(ctx, `UPDATE upload_key SET version = $1, sealed = $2 WHERE practice = $3 AND id = $4 AND version = $5`,
-					row.Version, sealed, c.p, row.ID, before)
+					next.Version, sealed, c.p, row.ID, row.Version)
 			}})
 	}
 	return list, nil

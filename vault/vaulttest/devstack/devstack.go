@@ -130,6 +130,29 @@ func (s *Stack) Database(t testing.TB) string {
 	return s.dsn(name, password, name)
 }
 
+// Place is where a database is; it converts to catalog.PostgresOptions.
+type Place struct {
+	Host        string
+	Port        uint16
+	Database    string
+	User        string
+	Password    string
+	CAFile      string
+	Connections int
+}
+
+// Place makes a database as Database does and returns its parts.
+func (s *Stack) Place(t testing.TB) Place {
+	t.Helper()
+	u, err := url.Parse(s.Database(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	password, _ := u.User.Password()
+	return Place{Host: s.Postgres.Host, Port: uint16(s.Postgres.Port), Database: strings.TrimPrefix(u.Path, "/"),
+		User: u.User.Username(), Password: password, CAFile: s.CA}
+}
+
 func (s *Stack) dsn(user, password, database string) string {
 	return (&url.URL{
 		Scheme: "postgres", User: url.UserPassword(user, password),
