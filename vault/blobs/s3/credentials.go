@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/minio/minio-go/v7/pkg/credentials"
@@ -47,6 +48,14 @@ type stamp struct {
 	changed time.Time
 	size    int64
 	inode   any
+}
+
+func stampOf(info os.FileInfo) stamp {
+	s := stamp{changed: info.ModTime(), size: info.Size()}
+	if sys, ok := info.Sys().(*syscall.Stat_t); ok {
+		s.inode = sys.Ino
+	}
+	return s
 }
 
 const maxCredentials = 64 << 10

@@ -34,27 +34,29 @@ func (s *Store) Delete(ctx context.Context, name blobs.Name) error {
 	}
 	limited, cancel := s.budgeted(ctx, 0)
 	defer cancel()
+	return s.unavailable(ctx, "delete", s.remove(limited, s.key(name)))
+}
+
+// remove removes every version of the key and sees that none is left.
+func (s *Store) remove(ctx context.Context, key string) error {
 	var failed error
 	for range rounds {
-		versions, err := s.versions(limited, s.key(name))
-		if err != nil {
-			return s.unavailable(ctx, "delete", err)
-		}
-		if len(versions) == 0 {
-			return nil
+		versions, err := s.versions(ctx, key)
+		if err != nil || len(versions) == 0 {
+			return err
 		}
 		failed = nil
 		for _, v := range versions {
-			failed = errors.Join(failed, s.deleteVersion(limited, s.key(name), v))
+			failed = errors.Join(failed, s.deleteVersion(ctx, key, v))
 		}
-		if errors.Is(failed, ErrRetained) || limited.Err() != nil {
-			break
+		if errors.Is(failed, ErrRetained) || ctx.Err() != nil {
+			return failed
 		}
 	}
 	if failed == nil {
 		failed = fmt.Errorf("%w: s3: delete: versions are still listed after their removal", blobs.ErrUnavailable)
 	}
-	return s.unavailable(ctx, "delete", failed)
+	return failed
 }
 
 // versions lists the versions and delete markers of exactly this key.

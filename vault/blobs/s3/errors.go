@@ -87,7 +87,8 @@ func transient(err error) bool {
 			host        x509.HostnameError
 			certificate *tls.CertificateVerificationError
 		)
-		return !errors.As(err, &authority) && !errors.As(err, &host) && !errors.As(err, &certificate) && !errors.As(err, &own) &&
+		// What is ErrUnavailable already is our own verdict on an answer.
+		return !errors.Is(err, blobs.ErrUnavailable) && !errors.As(err, &authority) && !errors.As(err, &host) && !errors.As(err, &certificate) && !errors.As(err, &own) &&
 			!errors.Is(err, context.Canceled) && !errors.Is(err, errAnswer) && !errors.Is(err, blobs.ErrExists) && !errors.Is(err, blobs.ErrSize)
 	}
 	switch r.Code {
@@ -125,7 +126,8 @@ func describe(err error) string {
 		return own.Error()
 	case errors.As(err, &certificate), errors.As(err, &authority):
 		return "the server's certificate is not trusted: give the file of its authority, and the host name that is in it"
-	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
+	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled), // ours: the caller's was looked at
+		errors.As(err, &timeout) && timeout.Timeout():
 		return "no answer in time"
 	case errors.As(err, &dns):
 		return "the host name is not known"
@@ -153,7 +155,7 @@ func describeResponse(r minio.ErrorResponse) string {
 	switch r.Code {
 	case "AccessDenied":
 		hint = ": the account may not do this; compare its policy with deploy/policies/s3"
-	case "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken", "InvalidTokenId":
+	case "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken", "InvalidTokenId", "XAdminUserNotFound":
 		hint = ": the credentials are refused"
 	case "RequestTimeTooSkewed":
 		hint = ": the clocks differ; set this machine's"

@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"time"
+	"slices"
+
+	"photovault/vault/blobs"
 )
 
 // inspect looks at the bucket and names all that is wrong with it.
@@ -41,7 +43,7 @@ func found(f Faults, err error) error {
 // refused turns an answer that trying again does not change into a fault; a
 // transient error stays one.
 func refused(what string, err error) (Faults, error) {
-	if transient(err) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+	if transient(err) || errors.Is(err, blobs.ErrUnavailable) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		return nil, err
 	}
 	return Faults{what + ": " + describe(err)}, nil
@@ -58,7 +60,7 @@ func (s *Store) inspectRegion(ctx context.Context) (Faults, error) {
 	case "":
 	case "AuthorizationHeaderMalformed", "InvalidRegion", "PermanentRedirect", "IllegalLocationConstraintException", "TemporaryRedirect", "Redirect":
 		return Faults{s.elsewhere("another region")}, nil
-	case "SignatureDoesNotMatch", "InvalidAccessKeyId", "InvalidToken", "InvalidTokenId", "ExpiredToken":
+	case "SignatureDoesNotMatch", "InvalidAccessKeyId", "InvalidToken", "InvalidTokenId", "ExpiredToken", "XAdminUserNotFound":
 		return Faults{"the credentials are refused; give those of the account that deploy/policies/s3 describes"}, nil
 	case "NoSuchBucket":
 		return Faults{fmt.Sprintf("there is no bucket %s; make it in %s as deploy/policies/s3/README.md says", s.o.Bucket, s.o.Region)}, nil
@@ -93,19 +95,18 @@ func (s *Store) elsewhere(region string) string {
 
 // inspectVersioning: every state will do, but Delete must be able to see all
 // versions; and MFA delete would keep it from removing them.
-func (s *Store) inspectVersioning(ctx context.Context) (f Faults, err error) {
-	err = try(ctx, func() error {
-		c, err := s.core.GetBucketVersioning(ctx, s.o.Bucket)
-		f = nil
-		if err == nil && c.MFADelete == "Enabled" {
-			f = Faults{"MFA delete is on, so that no version can be removed; turn it off"}
-		}
-		return err
-	})
+func (s *Store) inspectVersioning(ctx context.Context) (Faults, error) {
+	var state struct {
+		MFADelete string `xml:"MfaDelete"`
+	}
+	_, err := s.ask(ctx, url.Values{"versioning": {""}}, &state)
 	if err != nil && code(err) != "NotImplemented" {
 		return refused("whether the bucket is versioned cannot be asked (allow s3:GetBucketVersioning)", err)
 	}
-	return f, nil
+	if state.MFADelete == "Enabled" {
+		return Faults{"MFA delete is on, so that no version can be removed; turn it off"}, nil
+	}
+	return nil, nil
 }
 
 // inspectLock compares Object Lock with the options. A default retention
@@ -161,11 +162,12 @@ func (s *Store) inspectListing(ctx context.Context) (Faults, error) {
 	return s.anonymous(ctx, "", url.Values{"list-type": {"2"}, "max-keys": {"1"}})
 }
 
-// anonymous asks without a signature. Anything but a refusal is a fault.
+// anonymous asks without a signature. Anything but a refusal is a fault, a
+// redirect too.
 func (s *Store) anonymous(ctx context.Context, key string, query url.Values) (Faults, error) {
 	var answer int
 	err := try(ctx, func() error {
-		_, resp, err := s.send(ctx, key, query, false)
+		resp, err := s.send(ctx, key, query, false)
 		if err != nil {
 			return err
 		}
@@ -178,25 +180,19 @@ func (s *Store) anonymous(ctx context.Context, key string, query url.Values) (Fa
 	if err != nil {
 		return nil, err
 	}
-	if answer != http.StatusForbidden && answer != http.StatusUnauthorized {
+	if answer < http.StatusBadRequest {
 		return Faults{public}, nil
 	}
 	return nil, nil
 }
 
-// verdict of a probe: its faults, without the same one twice.
+// distinct leaves out what was said before.
 func distinct(f Faults) Faults {
 	var out Faults
-	seen := map[string]bool{}
 	for _, x := range f {
-		if !seen[x] {
-			seen[x] = true
+		if !slices.Contains(out, x) {
 			out = append(out, x)
 		}
 	}
 	return out
 }
-
-// cleanup is how long the removal of a probe may take when the call that made
-// it has ended.
-const cleanup = 5 * time.Second

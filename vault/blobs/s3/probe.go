@@ -9,7 +9,9 @@ import (
 	"errors"
 	"io"
 	"slices"
-	"strings"
+	"time"
+
+	"github.com/minio/minio-go/v7"
 
 	"photovault/vault/blobs"
 	"photovault/vault/id"
@@ -36,9 +38,9 @@ func (s *Store) probeArea(ctx context.Context, name blobs.Name) (all Faults, err
 	defer func() {
 		late, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanup)
 		defer cancel()
-		switch gone := s.Delete(late, name); {
+		switch gone := s.remove(late, s.key(name)); {
 		case gone == nil || err != nil: // what is left is a few bytes under a random name
-		case errors.Is(gone, ErrRetained) && len(all) > 0:
+		case errors.Is(gone, ErrRetained): // by a default retention, which inspectLock names
 		default:
 			f, transient := refused("objects cannot be removed (allow s3:ListBucketVersions, s3:DeleteObject and s3:DeleteObjectVersion)", gone)
 			all, err = append(all, f...), transient
@@ -62,20 +64,25 @@ func (s *Store) probeArea(ctx context.Context, name blobs.Name) (all Faults, err
 // probeChecksum sends a checksum that is wrong, with the headers that a photo
 // of this area has, retention among them.
 func (s *Store) probeChecksum(ctx context.Context, name blobs.Name, content []byte) (Faults, error) {
-	right, wrong := sha256.Sum256(content), sha256.Sum256(nil)
+	wrong := sha256.Sum256(nil)
+	verified := false
 	err := try(ctx, func() error {
-		o := s.put(name.Area)
-		o.UserMetadata = map[string]string{checksumHeader: base64.StdEncoding.EncodeToString(wrong[:])}
-		_, err := s.core.PutObject(ctx, s.o.Bucket, s.key(name), bytes.NewReader(content), int64(len(content)), "", hex.EncodeToString(right[:]), o)
-		if mismatch(err) {
-			return errRefusedAsItShould // once is enough
+		err := s.putOnce(ctx, name, content, wrong, s.put(name.Area))
+		if verified = mismatch(err); verified {
+			return nil
 		}
 		return err
 	})
+	if err == nil && !verified {
+		return Faults{"the server stores objects that differ from their checksum; it must verify x-amz-checksum-sha256"}, nil
+	}
+	return writable(err)
+}
+
+// writable turns the error of a PUT into a fault.
+func writable(err error) (Faults, error) {
 	switch {
 	case err == nil:
-		return Faults{"the server stores objects that differ from their checksum; it must verify x-amz-checksum-sha256"}, nil
-	case errors.Is(err, errRefusedAsItShould), code(err) == "InvalidRequest":
 		return nil, nil
 	case code(err) == "AccessDenied":
 		return Faults{unwritable}, nil
@@ -83,44 +90,25 @@ func (s *Store) probeChecksum(ctx context.Context, name blobs.Name, content []by
 	return refused("objects cannot be written", err)
 }
 
-var errRefusedAsItShould = credentialsError{errors.New("refused")}
-
 const unwritable = "objects cannot be written: allow s3:PutObject, with Object Lock s3:PutObjectRetention too, and the KMS key if there is one, as deploy/policies/s3 does"
 
 // probePut stores it, without retention: it must be removable.
 func (s *Store) probePut(ctx context.Context, name blobs.Name, content []byte) (Faults, error) {
-	return s.probeStored(s.putProbe(ctx, name, content))
-}
-
-func (s *Store) probeStored(err error) (Faults, error) {
-	if err == nil {
-		return nil, nil
-	}
-	if code(err) == "AccessDenied" {
-		return Faults{unwritable}, nil
-	}
-	return refused("objects cannot be written", err)
-}
-
-func (s *Store) putProbe(ctx context.Context, name blobs.Name, content []byte) error {
-	sum := sha256.Sum256(content)
-	tried := false
-	return try(ctx, func() error {
-		o := s.put(name.Area)
-		o.Mode = ""
-		o.UserMetadata = map[string]string{checksumHeader: base64.StdEncoding.EncodeToString(sum[:])}
-		_, err := s.core.PutObject(ctx, s.o.Bucket, s.key(name), bytes.NewReader(content), int64(len(content)), "", hex.EncodeToString(sum[:]), o)
-		if code(err) == taken && tried { // by the try before
+	before := false
+	err := try(ctx, func() error {
+		err := s.putProbe(ctx, name, content)
+		if before && code(err) == taken { // by the try before
 			return nil
 		}
-		tried = tried || err != nil && code(err) != taken
+		before = true
 		return err
 	})
+	return writable(err)
 }
 
-// probeCondition stores it again, which must be refused.
+// probeCondition stores another under the same name, which must be refused.
 func (s *Store) probeCondition(ctx context.Context, name blobs.Name, _ []byte) (Faults, error) {
-	err := s.putProbe(ctx, name, []byte("another object"))
+	err := try(ctx, func() error { return s.putProbe(ctx, name, []byte(another)) })
 	switch {
 	case err == nil:
 		return Faults{"the server replaces an object although If-None-Match: * forbids it; it must honour conditional writes"}, nil
@@ -130,22 +118,44 @@ func (s *Store) probeCondition(ctx context.Context, name blobs.Name, _ []byte) (
 	return refused("conditional writes (If-None-Match: *) are not understood", err)
 }
 
+const another = "another object"
+
+func (s *Store) putProbe(ctx context.Context, name blobs.Name, content []byte) error {
+	o := s.put(name.Area)
+	o.Mode, o.RetainUntilDate = "", time.Time{}
+	return s.putOnce(ctx, name, content, sha256.Sum256(content), o)
+}
+
+// putOnce sends content with this checksum, under a signature that is right.
+func (s *Store) putOnce(ctx context.Context, name blobs.Name, content []byte, checksum [sha256.Size]byte, o minio.PutObjectOptions) error {
+	signed := sha256.Sum256(content)
+	o.UserMetadata = map[string]string{checksumHeader: base64.StdEncoding.EncodeToString(checksum[:])}
+	_, err := s.core.PutObject(ctx, s.o.Bucket, s.key(name), bytes.NewReader(content), int64(len(content)), "", hex.EncodeToString(signed[:]), o)
+	return err
+}
+
 // probeGet reads it; the checksum must come with it.
 func (s *Store) probeGet(ctx context.Context, name blobs.Name, content []byte) (Faults, error) {
-	r, _, err := s.Get(ctx, name, 0, -1)
-	switch {
-	case errors.Is(err, blobs.ErrNotFound):
+	var got []byte
+	var verified bool
+	err := try(ctx, func() error {
+		b, _, err := s.getOnce(ctx, name, 0, -1)
+		if err != nil {
+			return err
+		}
+		b.caller, b.cancel = ctx, func() {}
+		verified = b.sum != nil
+		got, err = io.ReadAll(io.LimitReader(b, 1<<10))
+		return errors.Join(err, b.Close())
+	})
+	if code(err) == "NoSuchKey" {
 		return Faults{"an object that was written is not there afterwards; the store must be consistent"}, nil
-	case err != nil:
-		return nil, err
 	}
-	verified := r.(*body).sum != nil
-	got, err := io.ReadAll(r)
-	if err := errors.Join(err, r.Close()); err != nil {
-		return nil, err
+	if err != nil {
+		return refused("objects cannot be read (allow s3:GetObject)", err)
 	}
 	var f Faults
-	if !bytes.Equal(got, content) && string(got) != "another object" {
+	if !bytes.Equal(got, content) && string(got) != another {
 		f = append(f, "an object comes back as another one")
 	}
 	if !verified {
@@ -156,5 +166,9 @@ func (s *Store) probeGet(ctx context.Context, name blobs.Name, content []byte) (
 
 // probePublic reads it without a signature, which must be refused.
 func (s *Store) probePublic(ctx context.Context, name blobs.Name, _ []byte) (Faults, error) {
-	return s.anonymous(ctx, strings.TrimPrefix(s.key(name), "/"), nil)
+	return s.anonymous(ctx, s.key(name), nil)
 }
+
+// cleanup is how long the removal of a probe may take when the call that made
+// it has ended.
+const cleanup = 5 * time.Second

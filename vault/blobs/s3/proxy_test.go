@@ -48,7 +48,7 @@ func behind(t testing.TB, stack *devstack.Stack, o s3.Options) (*proxy, s3.Optio
 	p := &proxy{}
 	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}, DisableCompression: true, MaxIdleConnsPerHost: 16}
 	reverse := &httputil.ReverseProxy{
-		Transport: transport,
+		Transport: transport, FlushInterval: -1,
 		Rewrite: func(r *httputil.ProxyRequest) {
 			r.SetURL(target)
 			r.Out.Host = r.In.Host

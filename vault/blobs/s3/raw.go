@@ -17,7 +17,7 @@ import (
 // serves what the library answers out of its options, or not at all.
 func (s *Store) ask(ctx context.Context, query url.Values, into any) (header http.Header, err error) {
 	err = try(ctx, func() error {
-		body, resp, err := s.send(ctx, "", query, true)
+		resp, err := s.send(ctx, "", query, true)
 		if err != nil {
 			return err
 		}
@@ -25,36 +25,32 @@ func (s *Store) ask(ctx context.Context, query url.Values, into any) (header htt
 			return s.refusal(resp)
 		}
 		header = resp.Header
-		return errors.Join(xml.NewDecoder(body).Decode(into), resp.Body.Close())
+		return errors.Join(xml.NewDecoder(io.LimitReader(resp.Body, maxAnswer)).Decode(into), resp.Body.Close())
 	})
 	return header, err
 }
 
 // send sends one GET for the bucket or an object. The caller closes the body.
-func (s *Store) send(ctx context.Context, key string, query url.Values, signed bool) (io.Reader, *http.Response, error) {
+func (s *Store) send(ctx context.Context, key string, query url.Values, signed bool) (*http.Response, error) {
 	// The library knows how host, bucket and path go together.
 	u, err := s.core.Presign(ctx, http.MethodGet, s.o.Bucket, key, time.Minute, nil)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	u.RawQuery = query.Encode()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	if signed {
 		a, err := s.signing.account()
 		if err != nil {
-			return nil, nil, credentialsError{err}
+			return nil, credentialsError{err}
 		}
 		req.Header.Set("X-Amz-Content-Sha256", emptySHA256)
 		req = signer.SignV4(*req, a.AccessKey, a.SecretKey, a.SessionToken, s.o.Region)
 	}
-	resp, err := s.transport.RoundTrip(req)
-	if err != nil {
-		return nil, nil, err
-	}
-	return io.LimitReader(resp.Body, maxAnswer), resp, nil
+	return wire{s.transport}.RoundTrip(req)
 }
 
 // refusal reads the error of an answer and closes it.

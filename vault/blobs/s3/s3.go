@@ -83,7 +83,7 @@ func connect(o Options) (*Store, error) {
 	}
 	core, err := minio.NewCore(host, &minio.Options{
 		Creds: signing.credentials(), Secure: true, Region: o.Region, BucketLookup: lookup,
-		Transport:       bounded{transport},
+		Transport:       wire{transport},
 		TrailingHeaders: true,
 		MaxRetries:      1, // retrying is ours
 	})
@@ -91,9 +91,13 @@ func connect(o Options) (*Store, error) {
 		return nil, Faults{"the endpoint is not one: " + describe(err)}
 	}
 	core.SetAppInfo("photovault", "s3")
-	core.SetS3EnableDualstack(false) // the host is the one in the options, or its region's
+	core.SetS3EnableDualstack(false)                      // the host is the one in the options, or its region's
+	o.AccessKey, o.SecretKey, o.SessionToken = "", "", "" // signing has them
 	return &Store{o: o, core: core, transport: transport, signing: signing}, nil
 }
+
+// Format keeps every verb of fmt to where the bucket is.
+func (s *Store) Format(f fmt.State, _ rune) { fmt.Fprint(f, s.o.String()) }
 
 // Close drops idle connections. Calls that are under way go on.
 func (s *Store) Close() error {

@@ -9,7 +9,9 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptrace"
 	"os"
+	"sync/atomic"
 	"time"
 )
 
@@ -46,6 +48,7 @@ func newTransport(roots *x509.CertPool, silence time.Duration) *http.Transport {
 		MaxIdleConns:           128,
 		MaxIdleConnsPerHost:    128,
 		MaxConnsPerHost:        512,
+		IdleConnTimeout:        time.Minute,
 		MaxResponseHeaderBytes: 64 << 10,
 		WriteBufferSize:        64 << 10,
 		ReadBufferSize:         64 << 10,
@@ -53,17 +56,22 @@ func newTransport(roots *x509.CertPool, silence time.Duration) *http.Transport {
 	}
 }
 
-// watched ends a connection on which nothing moves. Each write gives the
-// answer time anew, so that a long upload is no silence; while nobody reads a
-// body there is no deadline that would count against it, because the next
-// read sets its own. A pooled connection ends in the same way.
+// watched ends a connection on which nothing moves while a request is under
+// way. Each write gives the answer time anew, so that a long upload is no
+// silence; while nobody reads a body there is no deadline that would count
+// against it, because the next read sets its own.
 type watched struct {
 	net.Conn
 	silence time.Duration
+	busy    atomic.Int32 // requests under way: 1, or 2 for a moment when one follows another
 }
 
 func (w *watched) Read(p []byte) (int, error) {
-	if err := w.SetReadDeadline(time.Now().Add(w.silence)); err != nil {
+	var deadline time.Time // none in the pool
+	if w.busy.Load() > 0 {
+		deadline = time.Now().Add(w.silence)
+	}
+	if err := w.SetReadDeadline(deadline); err != nil {
 		return 0, err
 	}
 	return w.Conn.Read(p)
@@ -76,17 +84,39 @@ func (w *watched) Write(p []byte) (int, error) {
 	return w.Conn.Write(p)
 }
 
+// following returns a context that tells the connection of a request when it
+// is taken out of the pool and put back.
+func following(ctx context.Context) context.Context {
+	var conn *watched
+	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		GotConn: func(info httptrace.GotConnInfo) {
+			if t, ok := info.Conn.(*tls.Conn); ok {
+				conn, _ = t.NetConn().(*watched)
+			}
+			if conn != nil {
+				conn.busy.Add(1)
+			}
+		},
+		PutIdleConn: func(err error) {
+			if conn != nil && err == nil {
+				conn.busy.Add(-1)
+			}
+		},
+	})
+}
+
 // maxAnswer is what an answer other than an object may hold. A page of 1000
 // versions has about 600 kB.
 const maxAnswer = 8 << 20
 
-// bounded cuts answers that are kept in memory to maxAnswer bytes.
-type bounded struct{ next http.RoundTripper }
+// wire sends requests. It cuts answers that are kept in memory to maxAnswer
+// bytes.
+type wire struct{ next http.RoundTripper }
 
 var errAnswer = errors.New("the answer is too long")
 
-func (b bounded) RoundTrip(req *http.Request) (*http.Response, error) {
-	resp, err := b.next.RoundTrip(req)
+func (w wire) RoundTrip(req *http.Request) (*http.Response, error) {
+	resp, err := w.next.RoundTrip(req.WithContext(following(req.Context())))
 	if err != nil || req.Method == http.MethodGet && req.URL.RawQuery == "" && resp.StatusCode < 300 {
 		return resp, err
 	}

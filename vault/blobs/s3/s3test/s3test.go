@@ -20,6 +20,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"photovault/vault/blobs/s3"
 	"photovault/vault/vaulttest/devstack"
 )
@@ -99,7 +101,7 @@ type Answer struct {
 func (c *Client) Do(ctx context.Context, method, key, query string, header http.Header, body []byte) (Answer, error) {
 	u := c.o.Endpoint + "/" + c.o.Bucket
 	if key != "" {
-		u += "/" + (&url.URL{Path: key}).EscapedPath()
+		u += "/" + escape(key)
 	}
 	if query != "" {
 		u += "?" + query
@@ -199,19 +201,13 @@ func (c *Client) removeBucket(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	bypass := http.Header{"X-Amz-Bypass-Governance-Retention": {"true"}}
+	var g errgroup.Group
+	g.SetLimit(8)
 	for _, v := range versions {
-		q := url.Values{}
-		if v.VersionID != "" {
-			q.Set("versionId", v.VersionID)
-		}
-		a, err := c.Do(ctx, http.MethodDelete, v.Key, q.Encode(), bypass, nil)
-		if err != nil {
-			return err
-		}
-		if a.Status/100 != 2 && a.Status != http.StatusNotFound {
-			return fmt.Errorf("%s: %d %s", v.Key, a.Status, a.Body)
-		}
+		g.Go(func() error { return c.removeVersion(ctx, v) })
+	}
+	if err := g.Wait(); err != nil {
+		return err
 	}
 	a, err := c.Do(ctx, http.MethodDelete, "", "", nil, nil)
 	if err != nil {
@@ -219,6 +215,22 @@ func (c *Client) removeBucket(ctx context.Context) error {
 	}
 	if a.Status/100 != 2 {
 		return fmt.Errorf("%d %s", a.Status, a.Body)
+	}
+	return nil
+}
+
+func (c *Client) removeVersion(ctx context.Context, v Version) error {
+	q := url.Values{}
+	if v.VersionID != "" {
+		q.Set("versionId", v.VersionID)
+	}
+	bypass := http.Header{"X-Amz-Bypass-Governance-Retention": {"true"}}
+	a, err := c.Do(ctx, http.MethodDelete, v.Key, q.Encode(), bypass, nil)
+	if err != nil {
+		return err
+	}
+	if a.Status/100 != 2 && a.Status != http.StatusNotFound {
+		return fmt.Errorf("%s: %d %s", v.Key, a.Status, a.Body)
 	}
 	return nil
 }

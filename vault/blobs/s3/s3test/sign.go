@@ -4,6 +4,7 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
@@ -54,3 +55,17 @@ func mac(key []byte, text string) []byte {
 
 // query is sorted and encodes a space as %20.
 func query(v url.Values) string { return strings.ReplaceAll(v.Encode(), "+", "%20") }
+
+// escape encodes all but unreserved characters and the slash (UriEncode of the
+// same reference), which url.PathEscape does not.
+func escape(key string) string {
+	var b strings.Builder
+	for _, c := range []byte(key) {
+		if c == '/' || c == '-' || c == '.' || c == '_' || c == '~' || '0' <= c && c <= '9' || 'A' <= c && c <= 'Z' || 'a' <= c && c <= 'z' {
+			b.WriteByte(c)
+			continue
+		}
+		fmt.Fprintf(&b, "%%%02X", c)
+	}
+	return b.String()
+}
