@@ -8,6 +8,7 @@ export GOFIPS140 := certified
 export CGO_ENABLED ?= 0
 LDFLAGS     := -s -w -X main.version=$(VERSION)
 PHOTO       ?=
+STORES      ?= embedded
 FUZZTIME    ?= 30s
 ROUNDS      ?= 100
 
@@ -21,8 +22,14 @@ build: ## build bin/photovault
 	@mkdir -p bin
 	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN) ./cmd/photovault
 
-demo: build ## walk one photo from tablet to release and back (PHOTO=path for your own JPEG)
+demo: build ## walk one photo from tablet to release and back (PHOTO=path for your own JPEG; STORES=real for production stores)
+ifeq ($(STORES),real)
+	@cd deploy/devstack && $(GO) run . up >/dev/null
+	@set -e; dir=$$(mktemp -d); trap 'rm -rf "$$dir"' EXIT; (cd deploy/devstack && $(GO) run . -out "$$dir" config >/dev/null); \
+	  $(GO) run ./deploy/demo -binary $(BIN) -config "$$dir/config.yaml" $(if $(PHOTO),-photo '$(PHOTO)')
+else
 	@$(GO) run ./deploy/demo -binary $(BIN) $(if $(PHOTO),-photo '$(PHOTO)')
+endif
 
 run: build ## make a vault in ./.run if there is none, and serve it
 	@test -e .run/client.json || $(BIN) init --home .run

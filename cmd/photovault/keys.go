@@ -191,7 +191,7 @@ func (r *run) rewrap(batch int) (*rewrapResult, error) {
 
 // operatorFlags name the identity that changes the key-encryption key.
 type operatorFlags struct {
-	OperatorTokenFile string `help:"File with the key officer's token at the key service, 0600; not for the embedded key file." env:"PHOTOVAULT_OPERATOR_TOKEN_FILE" type:"path" placeholder:"FILE"`
+	OperatorTokenFile string `help:"File with the key officer's token at the key service, 0600; not for the embedded key file." env:"PHOTOVAULT_OPERATOR_TOKEN_FILE" placeholder:"FILE"`
 }
 
 type keysErase struct {

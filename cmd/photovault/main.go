@@ -33,7 +33,7 @@ type globals struct {
 	Home      string `help:"Folder that init makes: data, keys, certificates, client settings." env:"PHOTOVAULT_HOME" default:"~/.photovault" type:"path"`
 	JSON      bool   `help:"Print results as JSON, for machines."`
 	Server    string `help:"Address of the service (default: from client.json in the home folder)." env:"PHOTOVAULT_SERVER" placeholder:"https://HOST:PORT"`
-	Config    string `help:"Configuration file of production mode (default: the home folder's own stores)." env:"PHOTOVAULT_CONFIG" type:"path" placeholder:"FILE"`
+	Config    string `help:"Configuration file of production mode (default: the home folder's own stores)." env:"PHOTOVAULT_CONFIG" placeholder:"FILE"`
 	TokenFile string `help:"File with your personal token (default: $PHOTOVAULT_TOKEN)." env:"PHOTOVAULT_TOKEN_FILE" type:"path" placeholder:"FILE"`
 }
 

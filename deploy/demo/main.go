@@ -12,7 +12,6 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -24,10 +23,11 @@ import (
 func main() {
 	binary := flag.String("binary", "bin/photovault", "the photovault binary")
 	photo := flag.String("photo", "", "a JPEG of your own (default: a generated one with GPS)")
+	config := flag.String("config", "", "configuration of production stores (default: the embedded ones)")
 	flag.Parse()
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
-	if err := demo(ctx, *binary, *photo); err != nil {
+	if err := demo(ctx, *binary, *photo, *config); err != nil {
 		fmt.Fprintln(os.Stderr, "\ndemo: FAILED:", err)
 		os.Exit(1)
 	}
@@ -38,13 +38,14 @@ type walk struct {
 	ctx    context.Context
 	binary string
 	home   string
+	config string // empty: the embedded stores
 	server string
 	serve  *exec.Cmd
 	tokens map[string]string
 	step   int
 }
 
-func demo(ctx context.Context, binary, photo string) (err error) {
+func demo(ctx context.Context, binary, photo, config string) (err error) {
 	binary, err = filepath.Abs(binary)
 	if err != nil {
 		return err
@@ -54,7 +55,7 @@ func demo(ctx context.Context, binary, photo string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	w := &walk{ctx: ctx, binary: binary, home: filepath.Join(dir, "vault"), tokens: map[string]string{}}
+	w := &walk{ctx: ctx, binary: binary, home: filepath.Join(dir, "vault"), config: config, tokens: map[string]string{}}
 	if photo == "" {
 		photo = filepath.Join(dir, "face.jpg")
 		if err := os.WriteFile(photo, generated(), 0o600); err != nil {
@@ -69,6 +70,9 @@ func demo(ctx context.Context, binary, photo string) (err error) {
 }
 
 func (w *walk) start() error {
+	if w.config != "" {
+		fmt.Println("Stores: HashiCorp Vault transit, MinIO, PostgreSQL")
+	}
 	w.title("A vault is made and served on a loopback port, TLS only")
 	if _, err := w.must("", "init", "--listen", "127.0.0.1:0", "--admin", "Demo Administrator"); err != nil {
 		return err
@@ -84,6 +88,7 @@ func (w *walk) start() error {
 		return err
 	}
 	w.serve = exec.CommandContext(w.ctx, w.binary, "serve", "--home", w.home, "--address-file", address, "--listen", "127.0.0.1:0")
+	w.serve.Env = append(os.Environ(), "PHOTOVAULT_CONFIG="+w.config)
 	w.serve.Stderr = log
 	w.serve.Cancel = func() error { return w.serve.Process.Signal(syscall.SIGTERM) }
 	out, err := w.serve.StdoutPipe()
@@ -277,8 +282,17 @@ func writeJSON(path string, v any) error {
 
 // dead redeems a token the way any HTTP client would.
 func (w *walk) dead(token string) error {
-	ca := filepath.Join(w.home, "tls", "ca.pem")
-	status, body, err := redeem(w.ctx, w.server, ca, token)
+	b, err := os.ReadFile(filepath.Join(w.home, "client.json"))
+	if err != nil {
+		return err
+	}
+	var client struct {
+		CA string `json:"ca"`
+	}
+	if err := json.Unmarshal(b, &client); err != nil {
+		return err
+	}
+	status, body, err := redeem(w.ctx, w.server, client.CA, token)
 	if err != nil {
 		return err
 	}
@@ -296,33 +310,6 @@ func photoBytes(b []byte) int {
 	return 0
 }
 
-// flip changes one bit in the middle of every stored object, as a failing disk
-// or an intruder would, and returns how to undo it.
-func (w *walk) flip() (restore func() error, err error) {
-	var undo []func() error
-	root := filepath.Join(w.home, "data", "objects", "photos")
-	err = filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
-			return err
-		}
-		was, err := os.ReadFile(path)
-		if err != nil {
-			return err
-		}
-		now := bytes.Clone(was)
-		now[len(now)/2] ^= 1
-		undo = append(undo, func() error { return os.WriteFile(path, was, 0o600) })
-		return os.WriteFile(path, now, 0o600)
-	})
-	w.note("one bit flipped in each of %d objects", len(undo))
-	return func() (err error) {
-		for _, u := range undo {
-			err = errors.Join(err, u())
-		}
-		return err
-	}, err
-}
-
 func (w *walk) title(s string) {
 	w.step++
 	fmt.Printf("\n%d. %s\n", w.step, s)
@@ -333,7 +320,7 @@ func (w *walk) note(format string, args ...any) { fmt.Printf("   "+format+"\n", 
 // run runs one command as a role and returns what it printed.
 func (w *walk) run(role string, args ...string) (stdout, stderr string, err error) {
 	cmd := exec.CommandContext(w.ctx, w.binary, append(args, "--home", w.home)...)
-	cmd.Env = append(os.Environ(), "PHOTOVAULT_SERVER="+w.server, "PHOTOVAULT_TOKEN="+w.tokens[role])
+	cmd.Env = append(os.Environ(), "PHOTOVAULT_CONFIG="+w.config, "PHOTOVAULT_SERVER="+w.server, "PHOTOVAULT_TOKEN="+w.tokens[role])
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr, cmd.Stdin = &out, &errs, nil
 	err = cmd.Run()

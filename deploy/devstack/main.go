@@ -6,7 +6,7 @@
 //
 //	devstack build    build the servers once, into the user's cache
 //	devstack up       start them, unless they run; print where they are
-//	devstack config   make what `photovault serve` needs in them, and print its configuration
+//	devstack config   make what `photovault serve` needs in them, fresh, and print its configuration (-out DIR)
 //	devstack down     stop them and remove their data
 //
 // The state is a folder, by default photovault-devstack-UID in the system's
@@ -34,6 +34,7 @@ func main() {
 func run(args []string) error {
 	flags := flag.NewFlagSet("devstack", flag.ContinueOnError)
 	dir := flags.String("dir", defaultDir(), "folder of the servers' data")
+	out := flags.String("out", filepath.Join(*dir, "photovault"), "folder for the configuration and its secrets")
 	flags.Usage = func() {
 		fmt.Fprintln(flags.Output(), "usage: devstack [-dir DIR] build | up | config | down")
 		flags.PrintDefaults()
@@ -50,7 +51,7 @@ func run(args []string) error {
 	case "up":
 		return up(ctx, *dir)
 	case "config":
-		return configure(ctx, *dir)
+		return configure(ctx, *dir, *out)
 	case "down":
 		return down(*dir)
 	}

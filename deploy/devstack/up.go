@@ -48,7 +48,11 @@ func up(ctx context.Context, dir string) error {
 	if err := s.await(ctx); err != nil {
 		return errors.Join(err, l.logs(), down(dir))
 	}
-	return s.print(dir)
+	if err := s.print(dir); err != nil {
+		return err
+	}
+	fmt.Print("\nphotovault init --config FILE and photovault serve --config FILE run on them; FILE:\n\n")
+	return configure(ctx, dir, filepath.Join(dir, "photovault"))
 }
 
 // launcher starts one server after the other.

@@ -44,9 +44,10 @@ var may = map[string][]string{
 	"api":                            {"api/identity", "consent", "vault", "vault/audit", "vault/envelope", "vault/id", "vault/keys"},
 	"api/identity":                   {"consent", "vault", "vault/audit", "vault/id"},
 	"api/client":                     {"api", "vault", "vault/envelope", "vault/id"},
-	"cmd/photovault": {"api", "api/client", "api/identity", "consent", "imaging", "imaging/codec", "vault", "vault/audit", "vault/blobs/dir",
-		"vault/catalog", "vault/envelope", "vault/id", "vault/keys", "vault/keys/localkek", "vault/secret"},
-	"deploy/demo":   {"imaging/specimen"},
+	"cmd/photovault": {"api", "api/client", "api/identity", "consent", "imaging", "imaging/codec", "vault", "vault/audit", "vault/blobs",
+		"vault/blobs/dir", "vault/blobs/s3", "vault/catalog", "vault/envelope", "vault/id", "vault/keys", "vault/keys/localkek", "vault/keys/transit",
+		"vault/secret"},
+	"deploy/demo":   {"imaging/specimen", "vault/blobs", "vault/blobs/s3", "vault/id"},
 	"deploy/layers": {},
 }
 
