@@ -72,6 +72,7 @@ type Catalog interface {
 	AuditLog
 	UploadKeys
 	KeyCatalog
+	Inspector
 }
 
 // Accounts and their credentials.

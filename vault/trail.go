@@ -99,6 +99,15 @@ func (s *Service) chain(ctx context.Context) error {
 // called with the number of entries checked so far. An error that wraps
 // audit.ErrTampered names what is wrong.
 func VerifyTrail(ctx context.Context, db Catalogs, out Checkpoints, p id.Practice, progress func(int64)) (audit.Report, error) {
+	return verifyTrail(ctx, db, out, p, func(n int64, _ *audit.Entry) {
+		if progress != nil {
+			progress(n)
+		}
+	})
+}
+
+// verifyTrail calls each with every entry that was checked.
+func verifyTrail(ctx context.Context, db Catalogs, out Checkpoints, p id.Practice, each func(int64, *audit.Entry)) (audit.Report, error) {
 	macKey, err := db.PracticeKey(ctx, p, keys.Audit)
 	if err != nil {
 		return audit.Report{}, err
@@ -124,10 +133,11 @@ func VerifyTrail(ctx context.Context, db Catalogs, out Checkpoints, p id.Practic
 	}
 	var n int64
 	err = db.ForPractice(p).AuditRecords(ctx, 0, func(r audit.Record) error {
-		if n++; progress != nil {
-			progress(n)
+		e, err := v.Add(r)
+		if err == nil {
+			n++
+			each(n, e)
 		}
-		_, err := v.Add(r)
 		return err
 	})
 	if err != nil {

@@ -50,6 +50,8 @@ type commands struct {
 	User    userCommand    `cmd:"" help:"Add, list and revoke accounts."`
 	Audit   auditCommand   `cmd:"" help:"Read and verify the audit trail."`
 	Keys    keysCommand    `cmd:"" help:"List, rotate, rewrap and erase keys."`
+	Health  healthCommand  `cmd:"" help:"Ask the service on this machine whether it is ready."`
+	Fsck    fsckCommand    `cmd:"" help:"Compare catalog, objects and audit log; with --read-data authenticate every byte."`
 	Config_ configCommand  `cmd:"" name:"config" help:"Check a configuration, or print an example."`
 	Version versionCommand `cmd:"" help:"Print the version and the state of the FIPS module."`
 }

@@ -34,7 +34,7 @@ type access int
 
 const (
 	serving access = iota // reads and writes; on one machine, alone
-	reading               // beside a running service: catalog and keys
+	reading               // beside a running service
 )
 
 // openStores opens the configuration's stores. On one machine only one process
@@ -150,10 +150,11 @@ func (s *stores) openObjects(ctx context.Context, c *config, how access) error {
 		s.blobs, s.closers = store, append(s.closers, store)
 		return nil
 	}
-	if how != serving { // opening clears what the running service is writing
-		return nil
+	open := dir.Open
+	if how != serving { // opening would clear what the running service is writing
+		open = dir.OpenBeside
 	}
-	store, err := dir.Open(c.Objects.Directory)
+	store, err := open(c.Objects.Directory)
 	if err != nil {
 		return err
 	}

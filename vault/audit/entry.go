@@ -59,6 +59,7 @@ const (
 	PhotoShow          Action = "photo.show"
 	PhotoReceipt       Action = "photo.receipt"
 	PhotoDelete        Action = "photo.delete"
+	PhotoVerify        Action = "photo.verify" // fsck authenticated its renditions; no byte left
 	TokenIssue         Action = "token.issue"
 	Release            Action = "photo.release"
 	UploadKeysRotate   Action = "upload-keys.rotate"

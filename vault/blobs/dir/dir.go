@@ -65,6 +65,16 @@ func Open(folder string) (*Store, error) {
 	return s, nil
 }
 
+// OpenBeside opens the folder beside a running service, to look at it: what
+// that is writing is left alone.
+func OpenBeside(folder string) (*Store, error) {
+	root, err := os.OpenRoot(folder)
+	if err != nil {
+		return nil, fmt.Errorf("dir: object folder: %w", err)
+	}
+	return &Store{root: root, durable: map[string]bool{}}, nil
+}
+
 // syncParent makes the folder itself outlive a crash. Where its parent may not
 // be read the folder was made by somebody else, a mount for instance.
 func syncParent(folder string) error {

@@ -1,0 +1,343 @@
+package catalog
+
+import (
+	"bytes"
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"strings"
+
+	"photovault/consent"
+	"photovault/vault"
+	"photovault/vault/audit"
+	"photovault/vault/id"
+)
+
+// inspected is how fsck walks one sealed table: by its primary key, below the
+// practice. Each row's columns are key (text or bytes), then the rest.
+type inspected struct {
+	table string
+	keys  []string // of the primary key, without practice
+	kinds string   // one letter for each: t text, n number, b bytes
+	rest  string   // other clear columns that are read
+	// open reads the rest and the sealed column and returns the row's place
+	// and value; its error is errRow where the row is not what it claims.
+	open func(k *practiceKeys, key []any, scan func(rest ...any) error) (placeID string, value any, err error)
+}
+
+// sealedTables are all tables with a sealed column; a test holds the list
+// against the schema.
+var sealedTables = []inspected{
+	{"account", []string{"id"}, "t", "version", func(k *practiceKeys, key []any, scan func(...any) error) (string, any, error) {
+		var version int64
+		var sealed []byte
+		if err := scan(&version, &sealed); err != nil {
+			return "", nil, err
+		}
+		v, err := openAccount(k, id.Account(text(key[0])), version, sealed)
+		return text(key[0]), v, err
+	}},
+	{"credential", []string{"id"}, "t", "account, hash", func(k *practiceKeys, key []any, scan func(...any) error) (string, any, error) {
+		var account id.Account
+		var hash, sealed []byte
+		if err := scan(&account, &hash, &sealed); err != nil {
+			return "", nil, err
+		}
+		_, err := openRow(k, place{"credential", k.practice, text(key[0]), 1}, sealed, func(v *vault.Credential) bool {
+			return v.Practice == k.practice && string(v.ID) == text(key[0]) && v.Account == account && bytes.Equal(v.Hash[:], hash)
+		})
+		return text(key[0]), nil, err
+	}},
+	{"upload_grant", []string{"hash"}, "b", "photo, account", func(k *practiceKeys, key []any, scan func(...any) error) (string, any, error) {
+		var photo id.Photo
+		var account id.Account
+		var sealed []byte
+		if err := scan(&photo, &account, &sealed); err != nil {
+			return "", nil, err
+		}
+		var hash consent.BearerHash
+		if copy(hash[:], raw(key[0])) != len(raw(key[0])) {
+			return string(photo), nil, errRow("upload_grant")
+		}
+		_, err := openRow(k, place{"upload_grant", k.practice, hash.String(), 1}, sealed, func(v *vault.Grant) bool {
+			return v.Practice == k.practice && v.Photo == photo && v.Account == account && v.Hash == hash
+		})
+		return string(photo), nil, err
+	}},
+	{"patient", []string{"id"}, "t", "record_index", func(k *practiceKeys, key []any, scan func(...any) error) (string, any, error) {
+		var index, sealed []byte
+		if err := scan(&index, &sealed); err != nil {
+			return "", nil, err
+		}
+		_, err := openRow(k, place{"patient", k.practice, text(key[0]), 1}, sealed, func(v *vault.Patient) bool {
+			return v.Practice == k.practice && string(v.ID) == text(key[0]) && bytes.Equal(k.recordIndex(v.RecordNumber), index)
+		})
+		return text(key[0]), nil, err
+	}},
+	{"subject", []string{"id"}, "t", "epoch", func(k *practiceKeys, key []any, scan func(...any) error) (string, any, error) {
+		var epoch int64
+		var sealed []byte
+		if err := scan(&epoch, &sealed); err != nil {
+			return "", nil, err
+		}
+		_, err := openHead(k, text(key[0]), epoch, sealed)
+		return text(key[0]), nil, err
+	}},
+	{"permission", []string{"id"}, "t", "kind, patient", func(k *practiceKeys, key []any, scan func(...any) error) (string, any, error) {
+		var row recordRow
+		if err := scan(&row.kind, &row.patient, &row.sealed); err != nil {
+			return "", nil, err
+		}
+		row.id = text(key[0])
+		_, err := row.openPermission(k)
+		return row.id, nil, err
+	}},
+	{"photo", []string{"id"}, "t", "patient, device, capture, state, version", func(k *practiceKeys, key []any, scan func(...any) error) (string, any, error) {
+		var r photoRow
+		if err := scan(&r.patient, &r.device, &r.capture, &r.state, &r.version, &r.sealed); err != nil {
+			return "", nil, err
+		}
+		r.id = id.Photo(text(key[0]))
+		v, err := r.open(k)
+		return string(r.id), v, err
+	}},
+	{"photo_key", []string{"photo", "authorization_id"}, "tt", "", func(k *practiceKeys, key []any, scan func(...any) error) (string, any, error) {
+		var sealed []byte
+		if err := scan(&sealed); err != nil {
+			return "", nil, err
+		}
+		photo, a := id.Photo(text(key[0])), id.Authorization(text(key[1]))
+		v, err := openRow(k, photoKeyPlace(k.practice, photo, a), sealed, func(v *vault.PhotoKey) bool {
+			return v.Photo == photo && v.Authorization == a
+		})
+		return string(photo), v, err
+	}},
+	{"upload", []string{"id"}, "t", "photo, owner, length, received, expires_at", func(k *practiceKeys, key []any, scan func(...any) error) (string, any, error) {
+		r := uploadRow{practice: k.practice}
+		if err := scan(&r.photo, &r.owner, &r.length, &r.received, &r.expires, &r.sealed); err != nil {
+			return "", nil, err
+		}
+		r.id = id.Upload(text(key[0]))
+		_, err := r.open(k)
+		return string(r.id), nil, err
+	}},
+	{"token", []string{"id"}, "t", "hash, account, patient, photo, expires_at", func(k *practiceKeys, key []any, scan func(...any) error) (string, any, error) {
+		var hash, sealed []byte
+		var account id.Account
+		var patient id.Patient
+		var photo id.Photo
+		var expires int64
+		if err := scan(&hash, &account, &patient, &photo, &expires, &sealed); err != nil {
+			return "", nil, err
+		}
+		_, err := openRow(k, place{"token", k.practice, text(key[0]), 1}, sealed, func(v *consent.Token) bool {
+			return v.Practice == k.practice && string(v.ID) == text(key[0]) && bytes.Equal(v.Hash[:], hash) && v.Account == account &&
+				v.Patient == patient && v.Photo == photo && ms(v.ExpiresAt) == expires
+		})
+		return text(key[0]), nil, err
+	}},
+	{"token_use", []string{"token", "n"}, "tn", "version", func(k *practiceKeys, key []any, scan func(...any) error) (string, any, error) {
+		var version int64
+		var sealed []byte
+		if err := scan(&version, &sealed); err != nil {
+			return "", nil, err
+		}
+		_, err := openUse(k, id.Token(text(key[0])), number(key[1]), version, sealed)
+		return fmt.Sprintf("%s/%d", text(key[0]), number(key[1])), nil, err
+	}},
+	{"audit_entry", []string{"id"}, "t", "patient, mac, COALESCE(seq, 0), head", func(k *practiceKeys, key []any, scan func(...any) error) (string, any, error) {
+		var s storedEntry
+		if err := scan(&s.patient, &s.mac, &s.seq, &s.head, &s.sealed); err != nil {
+			return "", nil, err
+		}
+		s.id = id.Entry(text(key[0]))
+		r, err := s.open(k)
+		if err != nil {
+			return string(s.id), nil, errRow("audit_entry")
+		}
+		e, err := audit.Decode(r.Encoded)
+		return string(s.id), e, err
+	}},
+	{"upload_key", []string{"id"}, "t", "seal_until, version", func(k *practiceKeys, key []any, scan func(...any) error) (string, any, error) {
+		var until, version int64
+		var sealed []byte
+		if err := scan(&until, &version, &sealed); err != nil {
+			return "", nil, err
+		}
+		v, err := openRow(k, place{"upload_key", k.practice, text(key[0]), version}, sealed, func(v *storedUploadKey) bool {
+			return v.Practice == k.practice && string(v.ID) == text(key[0]) && v.Version == version && ms(v.SealUntil) == until
+		})
+		if err != nil {
+			return text(key[0]), nil, err
+		}
+		return text(key[0]), &v.UploadKey, nil
+	}},
+	{"key_floor", []string{"below"}, "n", "version", func(k *practiceKeys, key []any, scan func(...any) error) (string, any, error) {
+		f := floor{Practice: k.practice}
+		var sealed []byte
+		if err := scan(&f.Version, &sealed); err != nil {
+			return "", nil, err
+		}
+		f.Below = uint32(number(key[0]))
+		_, err := openRow(k, f.place(), sealed, func(v *floor) bool {
+			return v.Practice == k.practice && v.Below == f.Below && v.Version == f.Version
+		})
+		return fmt.Sprint(f.Below), nil, err
+	}},
+}
+
+func text(v any) string  { return *v.(*string) }
+func number(v any) int64 { return *v.(*int64) }
+func raw(v any) []byte   { return *v.(*[]byte) }
+
+// errColumns: a column holds another type than it ever does.
+var errColumns = errors.New("catalog: a column of another type")
+
+// inspectPage is how many rows are read at once.
+const inspectPage = 500
+
+func (c *practice) InspectRows(ctx context.Context, f func(vault.CheckedRow) error) error {
+	k, err := c.keys(ctx)
+	if err != nil {
+		return err
+	}
+	for _, t := range sealedTables {
+		switch err := c.inspect(ctx, k, t, f); {
+		case errors.Is(err, errColumns):
+			if err := f(vault.CheckedRow{Table: t.table, Err: errRow(t.table)}); err != nil {
+				return err
+			}
+		case err != nil:
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *practice) inspect(ctx context.Context, k *practiceKeys, t inspected, f func(vault.CheckedRow) error) error {
+	columns := strings.Join(t.keys, ", ")
+	if t.rest != "" {
+		columns += ", " + t.rest
+	}
+	head := `SELECT ` + columns + `, sealed FROM ` + t.table + ` WHERE practice = $1`
+	order := ` ORDER BY ` + strings.Join(t.keys, ", ") + ` LIMIT `
+	after := []string{}
+	for i := range t.keys {
+		after = append(after, fmt.Sprintf("$%d", i+2))
+	}
+	var last []any
+	for {
+		query, args := head, []any{c.p}
+		if last != nil {
+			query += ` AND (` + strings.Join(t.keys, ", ") + `) > (` + strings.Join(after, ", ") + `)`
+			for i, kind := range t.kinds {
+				switch kind {
+				case 't':
+					args = append(args, text(last[i]))
+				case 'n':
+					args = append(args, number(last[i]))
+				default:
+					args = append(args, raw(last[i]))
+				}
+			}
+		}
+		args = append(args, inspectPage)
+		query += order + fmt.Sprintf("$%d", len(args))
+		var page []vault.CheckedRow
+		err := c.d.read().each(ctx, query, args, func(scan scanner) error {
+			key := make([]any, len(t.keys))
+			for i, kind := range t.kinds {
+				switch kind {
+				case 't':
+					key[i] = new(string)
+				case 'n':
+					key[i] = new(int64)
+				default:
+					key[i] = new([]byte)
+				}
+			}
+			var scanned error
+			where, value, err := t.open(k, key, func(rest ...any) error {
+				scanned = scan(append(append([]any{}, key...), rest...)...)
+				return scanned
+			})
+			if scanned != nil {
+				return errColumns // the key is not known: the walk cannot go on behind it
+			}
+			last = key
+			if where == "" {
+				where = keyText(key, t.kinds)
+			}
+			row := vault.CheckedRow{Table: t.table, ID: where, Err: err}
+			if err == nil {
+				row.Value = value
+			}
+			page = append(page, row)
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		for _, row := range page {
+			if err := f(row); err != nil {
+				return err
+			}
+		}
+		if len(page) < inspectPage {
+			return nil
+		}
+	}
+}
+
+// keyText shows a key; what is a hash of a secret only in part.
+func keyText(key []any, kinds string) string {
+	var parts []string
+	for i, kind := range kinds {
+		switch kind {
+		case 't':
+			parts = append(parts, text(key[i]))
+		case 'n':
+			parts = append(parts, fmt.Sprint(number(key[i])))
+		default:
+			b := raw(key[i])
+			parts = append(parts, hex.EncodeToString(b[:min(4, len(b))])+"…")
+		}
+	}
+	return strings.Join(parts, "/")
+}
+
+func (c *practice) InspectObjects(ctx context.Context, f func(vault.StoredObject) error) error {
+	for after := id.Object(""); ; {
+		var page []vault.StoredObject
+		err := c.d.read().each(ctx, `SELECT id, area, owner, size, state FROM object WHERE practice = $1 AND id > $2 ORDER BY id LIMIT $3`,
+			[]any{c.p, after, inspectPage}, func(scan scanner) error {
+				var o vault.StoredObject
+				err := scan(&o.ID, &o.Area, &o.Owner, &o.Size, &o.State)
+				page = append(page, o)
+				return err
+			})
+		if err != nil {
+			return err
+		}
+		for _, o := range page {
+			if err := f(o); err != nil {
+				return err
+			}
+		}
+		if len(page) < inspectPage {
+			return nil
+		}
+		after = page[len(page)-1].ID
+	}
+}
+
+func (c *practice) PatientIDs(ctx context.Context) (list []id.Patient, err error) {
+	err = c.d.read().each(ctx, `SELECT id FROM subject WHERE practice = $1 ORDER BY id`, []any{c.p}, func(scan scanner) error {
+		var p id.Patient
+		err := scan(&p)
+		list = append(list, p)
+		return err
+	})
+	return list, err
+}

@@ -1,0 +1,130 @@
+package vault
+
+import (
+	"photovault/consent"
+	"photovault/vault/audit"
+	"photovault/vault/id"
+)
+
+// logged is what the audit log says of rows that must be there.
+type logged struct {
+	accounts map[id.Account]string // created or revoked
+	photos   map[id.Photo]string   // declared, ready or deleted
+	records  map[string]record     // consent or authorization, by id
+	patients map[id.Patient]bool   // created
+	ended    map[string]id.Patient // consent or authorization that was revoked or expired
+}
+
+type record struct {
+	patient id.Patient
+	kind    audit.Action
+}
+
+func newLogged() logged {
+	return logged{map[id.Account]string{}, map[id.Photo]string{}, map[string]record{}, map[id.Patient]bool{}, map[string]id.Patient{}}
+}
+
+// add takes what an entry says was done.
+func (l *logged) add(e *audit.Entry) {
+	if e.Outcome != audit.Allowed && e.Outcome != audit.Complete {
+		return
+	}
+	switch e.Action {
+	case audit.AccountCreate:
+		if l.accounts[id.Account(e.Subject)] == "" {
+			l.accounts[id.Account(e.Subject)] = "created"
+		}
+	case audit.AccountRevoke:
+		l.accounts[id.Account(e.Subject)] = "revoked"
+	case audit.PatientCreate:
+		l.patients[e.Patient] = true
+	case audit.ConsentRecord, audit.AuthorizeRecord:
+		l.records[e.Subject] = record{e.Patient, e.Action}
+	case audit.ConsentRevoke:
+		l.ended[e.Subject] = e.Patient
+	case audit.PhotoDeclare:
+		if l.photos[e.Photo] == "" {
+			l.photos[e.Photo] = "declared"
+		}
+	case audit.PhotoIngest:
+		if l.photos[e.Photo] != "deleted" && e.Reason == "" {
+			l.photos[e.Photo] = "ready"
+		}
+	case audit.PhotoDelete:
+		l.photos[e.Photo] = "deleted"
+	}
+}
+
+// compare holds the rows against what the log says.
+func (p *pass) compare() {
+	for a, state := range p.log.accounts {
+		switch row := p.accounts[a]; {
+		case row == nil:
+			p.find("row_missing", "account "+string(a))
+		case state == "revoked" && row.Active():
+			p.find("row_rolled_back", "account "+string(a))
+		}
+	}
+	for a := range p.accounts {
+		if p.log.accounts[a] == "" {
+			p.find("row_unlogged", "account "+string(a))
+		}
+	}
+	for photo, state := range p.log.photos {
+		switch row := p.photos[photo]; {
+		case row == nil:
+			p.find("row_missing", "photo "+string(photo))
+		case state == "deleted" && row.State != Removed, state == "ready" && row.State != Ready && row.State != Removed:
+			p.find("row_rolled_back", "photo "+string(photo))
+		}
+	}
+	for photo := range p.photos {
+		if p.log.photos[photo] == "" {
+			p.find("row_unlogged", "photo "+string(photo))
+		}
+	}
+	for patient := range p.log.patients {
+		if _, there := p.patients[patient]; !there {
+			p.find("row_missing", "patient "+string(patient))
+		}
+	}
+	p.compareRecords()
+}
+
+func (p *pass) compareRecords() {
+	held, ended := map[string]bool{}, map[string]bool{}
+	for patient, r := range p.patients {
+		if !p.log.patients[patient] {
+			p.find("row_unlogged", "patient "+string(patient))
+		}
+		if r == nil {
+			continue // found already
+		}
+		for _, c := range r.Clinicals {
+			held[string(c.ID)] = true
+		}
+		for _, a := range r.Authorizations {
+			held[string(a.ID)] = true
+		}
+		for _, e := range r.Events {
+			if e.Kind == consent.Revoked || e.Kind == consent.Expired {
+				ended[e.Subject] = true
+			}
+		}
+	}
+	for subject, of := range p.log.records {
+		if r, there := p.patients[of.patient]; there && r != nil && !held[subject] {
+			p.find("row_rolled_back", "patient "+string(of.patient))
+		}
+	}
+	for subject, patient := range p.log.ended {
+		if r, there := p.patients[patient]; there && r != nil && !ended[subject] {
+			p.find("row_rolled_back", "patient "+string(patient))
+		}
+	}
+	for subject := range held {
+		if p.log.records[subject].patient == "" {
+			p.find("row_unlogged", "permission "+subject)
+		}
+	}
+}

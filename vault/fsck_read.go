@@ -1,0 +1,137 @@
+package vault
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"io"
+	"maps"
+	"slices"
+
+	"golang.org/x/sync/errgroup"
+
+	"photovault/consent"
+	"photovault/vault/audit"
+	"photovault/vault/blobs"
+	"photovault/vault/id"
+	"photovault/vault/seal"
+)
+
+// readers is how many photos are read at once.
+const fsckReaders = 2
+
+// read authenticates every rendition of every ready photo, each photo under a
+// verify permit of its own, whose entry is durable before a byte is opened.
+func (p *pass) read(ctx context.Context) error {
+	var total int64
+	var ready []id.Photo
+	for _, photo := range slices.Sorted(maps.Keys(p.photos)) {
+		if v := p.photos[photo]; v.State == Ready && p.wrapped[photo] != nil {
+			ready = append(ready, photo)
+			for _, r := range v.Renditions {
+				total += r.Size
+			}
+		}
+	}
+	g, gctx := errgroup.WithContext(ctx)
+	g.SetLimit(fsckReaders)
+	found := make(chan verified)
+	done := make(chan struct{})
+	go func() { // one writer of the report
+		defer close(done)
+		for v := range found {
+			p.report.Bytes += v.bytes
+			for _, code := range v.codes {
+				p.find(code.code, code.where)
+			}
+			p.progress("data", p.report.Bytes, total)
+		}
+	}()
+	for _, photo := range ready {
+		g.Go(func() error {
+			v, err := p.verifyPhoto(gctx, p.photos[photo], p.wrapped[photo])
+			if err == nil {
+				found <- v
+			}
+			return err
+		})
+	}
+	err := g.Wait()
+	close(found)
+	<-done
+	return err
+}
+
+// verified is what reading one photo showed.
+type verified struct {
+	bytes int64
+	codes []struct{ code, where string }
+}
+
+func (v *verified) find(code, where string) {
+	v.codes = append(v.codes, struct{ code, where string }{code, where})
+}
+
+func (p *pass) verifyPhoto(ctx context.Context, photo *Photo, wrapped *PhotoKey) (v verified, err error) {
+	permit, err := consent.CommitVerify(ctx, p.db, p.Practice, photo.Patient, photo.ID)
+	if err != nil {
+		return v, err
+	}
+	for _, r := range photo.Renditions {
+		digest, err := p.digest(ctx, permit, photo, &r, wrapped)
+		where := "photo " + string(photo.ID) + " " + r.Name
+		switch {
+		case errors.Is(err, errKeyRefused):
+			v.find("key_refused", "photo "+string(photo.ID))
+		case errors.Is(err, blobs.ErrNotFound): // found by listing
+		case errors.Is(err, ErrBroken), err == nil && digest != r.SHA256:
+			v.find("object_broken", where)
+		case err != nil:
+			return v, err
+		default:
+			v.bytes += r.Size
+		}
+	}
+	if len(v.codes) > 0 {
+		e := &audit.Entry{Action: audit.PhotoVerify, Outcome: audit.Failed, Reason: Code(ErrBroken), Patient: photo.Patient, Photo: photo.ID, Purpose: "verify"}
+		err = p.db.WriteAudit(ctx, e)
+	}
+	return v, err
+}
+
+var errKeyRefused = errors.New("vault: wrapped key refused")
+
+// digest opens one rendition and returns the SHA-256 of its plaintext in
+// hexadecimal; the bytes go nowhere else. Errors: ErrBroken, errKeyRefused,
+// ErrUnavailable, consent.ErrNoPermit.
+func (p *pass) digest(ctx context.Context, permit *consent.VerifyPermit, photo *Photo, r *Rendition, wrapped *PhotoKey) (string, error) {
+	key, err := p.Keys.UnwrapDataKey(ctx, PhotoKeyContext(p.Practice, photo.ID, wrapped.Authorization), wrapped.Wrapped)
+	if err != nil {
+		if err = translate(err); errors.Is(err, ErrBroken) {
+			err = errors.Join(errKeyRefused, err)
+		}
+		return "", err
+	}
+	defer key.Destroy()
+	in, size, err := p.Blobs.Get(ctx, blobs.Name{Practice: p.Practice, Area: blobs.Photos, Object: r.Object}, 0, -1)
+	if err != nil {
+		return "", translate(err)
+	}
+	defer in.Close()
+	if size != seal.SealedSize(r.Size) {
+		return "", ErrBroken
+	}
+	if err := permit.Spend(p.Practice, photo.ID, r.Name); err != nil {
+		return "", err
+	}
+	reader, err := seal.NewReader(in, key.Bytes(), renditionContext(p.Practice, photo.ID, r.Name, r.Object))
+	if err != nil {
+		return "", translate(err)
+	}
+	h := sha256.New()
+	if _, err := io.Copy(h, reader); err != nil {
+		return "", translate(err)
+	}
+	return hex.EncodeToString(h.Sum(nil)), nil
+}
