@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"database/sql"
 	"io"
 	"net/http"
 	"os"
@@ -27,9 +28,20 @@ func (s *stack) production() *stores {
 	officer, err := transit.OpenOperator(context.Background(), operator)
 	s.must(err)
 	out := &stores{keys: &countedKeys{Service: ks}, operator: officer}
-	out.catalog, err = catalog.OpenPostgres(context.Background(), catalog.PostgresOptions(servers.Place(s)), out.keys,
-		catalog.Options{Practice: s.practice, Now: s.clock.now})
-	s.must(err)
+	place := servers.Place(s)
+	out.reopen = func(t *stack) *catalog.DB {
+		t.Helper()
+		db, err := catalog.OpenPostgres(context.Background(), catalog.PostgresOptions(place), out.keys, catalog.Options{Practice: t.practice, Now: t.clock.now})
+		t.must(err)
+		return db
+	}
+	out.raw = func(t *stack) *sql.DB {
+		db, err := sql.Open("pgx", place.DSN())
+		t.must(err)
+		t.Cleanup(func() { _ = db.Close() })
+		return db
+	}
+	out.catalog = out.reopen(s)
 	where := s3test.Bucket(s, servers.S3[0], servers.CA)
 	bucket, err := s3.Open(context.Background(), where)
 	s.must(err)

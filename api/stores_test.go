@@ -3,12 +3,19 @@ package api_test
 import (
 	"context"
 	"crypto/tls"
+	"database/sql"
+	"encoding/hex"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 	"sync/atomic"
 	"testing"
+
+	"github.com/ncruces/go-sqlite3"
+	"github.com/ncruces/go-sqlite3/driver"
 
 	"photovault/vault/audit"
 	"photovault/vault/blobs"
@@ -25,6 +32,8 @@ type stores struct {
 	catalog  *catalog.DB
 	blobs    *countedBlobs
 	peer     func(body []byte) (url string, trust *tls.Config) // nil: there is none
+	raw      func(*stack) *sql.DB                              // any SQL, as whoever owns the database can run
+	reopen   func(*stack) *catalog.DB                          // as a process that was just started
 	close    []io.Closer                                       // in this order
 }
 
@@ -38,9 +47,15 @@ func (s *stack) embedded() *stores {
 	data := filepath.Join(s.folder, "data")
 	s.must(os.Mkdir(data, 0o700))
 	out := &stores{keys: &countedKeys{Service: local}, operator: localkek.NewOperator(kek, nil)}
-	out.catalog, err = catalog.OpenSQLite(context.Background(), filepath.Join(data, "catalog.db"), out.keys,
-		catalog.Options{Practice: s.practice, Now: s.clock.now})
-	s.must(err)
+	path := filepath.Join(data, "catalog.db")
+	out.reopen = func(t *stack) *catalog.DB {
+		t.Helper()
+		db, err := catalog.OpenSQLite(context.Background(), path, out.keys, catalog.Options{Practice: t.practice, Now: t.clock.now})
+		t.must(err)
+		return db
+	}
+	out.raw = func(t *stack) *sql.DB { return t.rawSQLite(path) }
+	out.catalog = out.reopen(s)
 	objects, err := dir.Open(filepath.Join(data, "objects"))
 	s.must(err)
 	out.blobs, out.close = &countedBlobs{Store: objects}, []io.Closer{out.catalog, objects, local}
@@ -64,6 +79,28 @@ func (s *stores) presigned(body []byte) (url string, trust *tls.Config) {
 		return "", nil
 	}
 	return s.peer(body)
+}
+
+// rawSQLite opens the database file with its key, which whoever owns the
+// machine has.
+func (s *stack) rawSQLite(path string) *sql.DB {
+	s.Helper()
+	b, err := os.ReadFile(path + ".keys")
+	s.must(err)
+	var f struct{ Wrapped [][]byte }
+	s.must(json.Unmarshal(b, &f))
+	var key []byte
+	for i, wrapped := range f.Wrapped {
+		k, err := s.keys.UnwrapDataKey(context.Background(), keys.Context{Purpose: keys.Catalog, Practice: s.practice, Subject: fmt.Sprintf("sqlite/%d", i+1)}, wrapped)
+		s.must(err)
+		key = append(key, k.Bytes()...)
+	}
+	db, err := driver.Open("file:"+path+"?vfs=photovault&_txlock=immediate", func(c *sqlite3.Conn) error {
+		return c.Exec("PRAGMA hexkey='" + hex.EncodeToString(key) + "'; PRAGMA busy_timeout=10000")
+	})
+	s.must(err)
+	s.Cleanup(func() { _ = db.Close() })
+	return db
 }
 
 func (s *stores) furnish(t *stack) {

@@ -105,6 +105,7 @@ type pass struct {
 	photos   map[id.Photo]*Photo
 	wrapped  map[id.Photo]*PhotoKey
 	patients map[id.Patient]*consent.Record // nil: broken
+	named    map[id.Patient]bool            // has a row of its own
 	objects  map[id.Object]StoredObject
 	used     map[id.Object]bool
 	log      logged
@@ -114,7 +115,7 @@ func (f *Fsck) pass(ctx context.Context, read bool) (*FsckReport, error) {
 	p := &pass{Fsck: f, db: f.Catalogs.ForPractice(f.Practice),
 		report:   &FsckReport{Practice: f.Practice, Rows: map[string]int{}, Findings: []Finding{}},
 		accounts: map[id.Account]*Account{}, photos: map[id.Photo]*Photo{}, wrapped: map[id.Photo]*PhotoKey{},
-		patients: map[id.Patient]*consent.Record{}, objects: map[id.Object]StoredObject{}, used: map[id.Object]bool{}}
+		patients: map[id.Patient]*consent.Record{}, named: map[id.Patient]bool{}, objects: map[id.Object]StoredObject{}, used: map[id.Object]bool{}}
 	if _, err := f.Catalogs.PracticeKey(ctx, f.Practice, keys.Catalog); errors.Is(err, ErrBroken) || errors.Is(err, ErrNotFound) {
 		p.find("practice_unopened", "practice "+string(f.Practice))
 		return p.report, nil
@@ -164,6 +165,8 @@ func (p *pass) rows(ctx context.Context) error {
 			p.photos[v.ID] = v
 		case *PhotoKey:
 			p.wrapped[v.Photo] = v
+		case id.Patient:
+			p.named[v] = true
 		}
 		return nil
 	})

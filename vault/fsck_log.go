@@ -84,7 +84,7 @@ func (p *pass) compare() {
 		}
 	}
 	for patient := range p.log.patients {
-		if _, there := p.patients[patient]; !there {
+		if _, there := p.patients[patient]; !there || !p.named[patient] {
 			p.find("row_missing", "patient "+string(patient))
 		}
 	}

@@ -73,7 +73,7 @@ var sealedTables = []inspected{
 		_, err := openRow(k, place{"patient", k.practice, text(key[0]), 1}, sealed, func(v *vault.Patient) bool {
 			return v.Practice == k.practice && string(v.ID) == text(key[0]) && bytes.Equal(k.recordIndex(v.RecordNumber), index)
 		})
-		return text(key[0]), nil, err
+		return text(key[0]), id.Patient(text(key[0])), err
 	}},
 	{"subject", []string{"id"}, "t", "epoch", func(k *practiceKeys, key []any, scan func(...any) error) (string, any, error) {
 		var epoch int64

@@ -141,6 +141,15 @@ type Place struct {
 	Connections int
 }
 
+// DSN is the place as a connection string for the driver named pgx.
+func (p Place) DSN() string {
+	return (&url.URL{
+		Scheme: "postgres", User: url.UserPassword(p.User, p.Password),
+		Host: net.JoinHostPort(p.Host, strconv.Itoa(int(p.Port))), Path: "/" + p.Database,
+		RawQuery: url.Values{"sslmode": {"verify-full"}, "sslrootcert": {p.CAFile}}.Encode(),
+	}).String()
+}
+
 // Place makes a database as Database does and returns its parts.
 func (s *Stack) Place(t testing.TB) Place {
 	t.Helper()
