@@ -121,12 +121,27 @@ func (s *Server) Serve(ctx context.Context, l net.Listener, grace time.Duration)
 	return errors.Join(s.app.ShutdownWithTimeout(grace), <-done)
 }
 
+// guarded runs the handler; one that panics answers 500 and does not take the
+// process, and with it everybody's uploads and deliveries, along. What it
+// panicked with is not shown: it may hold what was asked.
+func (s *Server) guarded(c *fiber.Ctx) (err error) {
+	defer func() {
+		if recover() != nil {
+			c.Context().SetConnectionClose()
+			err = errPanic
+		}
+	}()
+	return c.Next()
+}
+
+var errPanic = errors.New("api: a handler panicked")
+
 // everyAnswer sets the headers of every answer and notes the request in the
 // log by its route pattern: paths can hold tokens.
 func (s *Server) everyAnswer(c *fiber.Ctx) error {
 	began := time.Now()
 	s.headers(c)
-	err := c.Next()
+	err := s.guarded(c)
 	if err != nil {
 		err = s.fail(c, err)
 	}

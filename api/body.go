@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"time"
+	"unicode/utf8"
 
 	"github.com/gofiber/fiber/v2"
 
@@ -117,6 +118,9 @@ func (c *call) decode(into any) error {
 	if len(raw) > maxJSON {
 		c.Context().SetConnectionClose()
 		return vault.ErrTooLarge
+	}
+	if !utf8.Valid(raw) { // each bad byte would become three good ones
+		return &badJSON{errors.New("not UTF-8")}
 	}
 	d := json.NewDecoder(bytes.NewReader(raw))
 	d.DisallowUnknownFields()

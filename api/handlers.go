@@ -113,6 +113,9 @@ func (c *call) recordClinical() error {
 	if err := c.decode(&in); err != nil {
 		return err
 	}
+	if !id.Valid(string(in.Patient)) {
+		return vault.ErrNotFound
+	}
 	r, err := c.service().RecordClinical(c.ctx, c.who, in.record())
 	if err != nil {
 		return err
@@ -124,6 +127,14 @@ func (c *call) recordAuthorization() error {
 	var in NewAuthorization
 	if err := c.decode(&in); err != nil {
 		return err
+	}
+	if !id.Valid(string(in.Patient)) {
+		return vault.ErrNotFound
+	}
+	for _, p := range in.Scope.Photos {
+		if !id.Valid(string(p)) {
+			return refuseField("scope.photos", "Give the photos' ids.")
+		}
 	}
 	r, err := c.service().RecordAuthorization(c.ctx, c.who, in.record())
 	if err != nil {

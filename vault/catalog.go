@@ -176,7 +176,9 @@ type AuditLog interface {
 	// PatientAudit calls f for each entry about the patient, oldest first.
 	PatientAudit(ctx context.Context, p id.Patient, f func(audit.Record) error) error
 	// Integrate numbers and chains up to limit entries; it returns how many,
-	// and a checkpoint (unsigned) of the log after them.
+	// and a checkpoint (unsigned) of the log after them. Entries that were
+	// edited are left aside: the error is then audit.ErrAside, and the rest
+	// was done.
 	Integrate(ctx context.Context, limit int) (int, audit.Checkpoint, error)
 }
 

@@ -84,7 +84,7 @@ func (d *Delivery) Close(handedOver bool) error {
 	}
 	d.finished = true
 	outcome := consent.UseIncomplete
-	if handedOver && d.left == 0 && !d.Partial {
+	if handedOver && d.left == 0 && d.Length == d.Size { // a Range that leaves nothing out is all of it, too
 		outcome = consent.UseComplete
 	}
 	return errors.Join(d.body.Close(), d.finish(outcome))

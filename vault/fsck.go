@@ -63,6 +63,7 @@ type Fsck struct {
 	Checkpoints Checkpoints
 	Practice    id.Practice
 	ReadData    bool // also open every object, under a verify permit each
+	LogOnly     bool // rows against the log, no objects
 	// Progress, which may be nil, is told what is being done and how far it is.
 	Progress func(what string, done, of int64)
 	// Settle is how long something that is in motion has before it is looked
@@ -120,7 +121,10 @@ func (f *Fsck) pass(ctx context.Context, read bool) (*FsckReport, error) {
 		p.find("practice_unopened", "practice "+string(f.Practice))
 		return p.report, nil
 	}
-	steps := []func(context.Context) error{p.rows, p.records, p.trail, p.store, p.renditions}
+	steps := []func(context.Context) error{p.rows, p.records, p.trail}
+	if !f.LogOnly {
+		steps = append(steps, p.store, p.renditions)
+	}
 	if read {
 		steps = append(steps, p.read)
 	}

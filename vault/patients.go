@@ -9,6 +9,9 @@ import (
 	"photovault/vault/id"
 )
 
+// maxRecordNumber is the longest record number in bytes.
+const maxRecordNumber = 64
+
 // CreatePatient adds a patient under the practice's record number.
 // Errors: ErrDenied, ErrInvalid, ConflictError record_number_taken.
 func (s *Service) CreatePatient(ctx context.Context, who consent.Principal, recordNumber, name string) (*Patient, error) {
@@ -17,7 +20,7 @@ func (s *Service) CreatePatient(ctx context.Context, who consent.Principal, reco
 		return nil, err
 	}
 	recordNumber, name = strings.TrimSpace(recordNumber), strings.TrimSpace(name)
-	if recordNumber == "" || len(recordNumber) > 64 {
+	if recordNumber == "" || len(recordNumber) > maxRecordNumber {
 		return nil, s.failed(ctx, who, e, invalid("record_number", "Give the practice's record number, at most 64 bytes."))
 	}
 	if len(name) > consent.MaxName {
@@ -36,7 +39,11 @@ func (s *Service) CreatePatient(ctx context.Context, who consent.Principal, reco
 // FindPatient looks a patient up by record number. Errors: ErrDenied, ErrNotFound.
 func (s *Service) FindPatient(ctx context.Context, who consent.Principal, recordNumber string) (*Patient, error) {
 	return s.findPatient(ctx, who, func(c Catalog) (*Patient, error) {
-		return c.PatientByRecordNumber(ctx, strings.TrimSpace(recordNumber))
+		number := strings.TrimSpace(recordNumber)
+		if len(number) > maxRecordNumber {
+			return nil, ErrNotFound // nobody has it
+		}
+		return c.PatientByRecordNumber(ctx, number)
 	})
 }
 

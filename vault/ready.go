@@ -47,6 +47,9 @@ func (s *Service) Ready(ctx context.Context) ([]Dependency, error) {
 		wg.Go(func() { out[i] = Dependency{d.name, d.ready(ctx)} })
 	}
 	wg.Wait()
+	if out[0].Err == nil {
+		out[0].Err = s.stalled()
+	}
 	for _, d := range out {
 		if d.Err != nil {
 			return out, &NotReadyError{out}

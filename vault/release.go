@@ -91,6 +91,9 @@ func (s *Service) openContent(ctx context.Context, req ContentRequest) (*Deliver
 	if !req.Token.Is(consent.TokenPrefix) {
 		return nil, ErrUnknownToken
 	}
+	if err := s.stalled(); err != nil {
+		return nil, err
+	}
 	rel, err := s.Catalogs.Release(ctx, req.Token.Hash())
 	if errors.Is(err, ErrNotFound) {
 		return nil, ErrUnknownToken

@@ -34,6 +34,7 @@ func (s *Service) Run(ctx context.Context) error {
 	})
 	wg.Go(func() { s.every(ctx, time.Hour, "upload keys", s.renewUploadKeys) })
 	wg.Go(func() { s.every(ctx, 3*time.Second, "practice keys", s.Catalogs.RefreshKeys) })
+	wg.Go(func() { s.every(ctx, time.Hour, "rows against the log", s.review) })
 	wg.Wait()
 	// What was written last is chained too, if the database still answers.
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
@@ -75,6 +76,20 @@ func (s *Service) every(ctx context.Context, interval time.Duration, what string
 		case <-t.C:
 		}
 	}
+}
+
+// review compares rows with the log, at the start and every hour: an older
+// state of a patient, an account or a photo that was put back while the service
+// was down shows there. It reports, and leaves what to do to a person.
+func (s *Service) review(ctx context.Context) error {
+	report, err := (&Fsck{Catalogs: s.Catalogs, Keys: s.Keys, Blobs: s.Blobs, Checkpoints: s.Checkpoints, Practice: s.Practice, LogOnly: true}).Run(ctx)
+	if err != nil {
+		return err
+	}
+	for _, f := range report.Findings {
+		s.Logger.Error("integrity finding", "code", f.Code, "where", f.Where)
+	}
+	return nil
 }
 
 // Swept is what one sweep did.

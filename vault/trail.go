@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"photovault/consent"
 	"photovault/vault/audit"
@@ -75,12 +76,13 @@ func (s *Service) chain(ctx context.Context) error {
 	defer s.chaining.Unlock()
 	catalog := s.Catalogs.ForPractice(s.Practice)
 	for {
-		n, c, err := catalog.Integrate(ctx, 1000)
-		if err != nil {
-			return err
+		n, c, aside := catalog.Integrate(ctx, 1000)
+		if aside != nil && !errors.Is(aside, audit.ErrAside) {
+			return aside
 		}
-		if n == 0 {
-			return nil
+		if n == 0 && c.Size <= s.saved { // what another replica numbered is kept here, too
+			s.chained.Store(time.Now().UnixNano())
+			return aside
 		}
 		key, err := s.signingKey(ctx, s.Practice, keys.Checkpoint)
 		if err != nil {
@@ -89,9 +91,26 @@ func (s *Service) chain(ctx context.Context) error {
 		c.At = s.now()
 		c.Sign(key)
 		if err := s.Checkpoints.Save(c); err != nil {
-			return err
+			return fmt.Errorf("keep the checkpoint outside: %w", err)
 		}
+		s.saved = c.Size
 	}
+}
+
+// stallsAfter is how long the log may go without being chained and kept
+// outside before nothing is released any more: what is released must not be
+// deniable by whoever owns the database.
+const stallsAfter = 10 * time.Second
+
+// errStalled: the audit log is not being chained.
+var errStalled = fmt.Errorf("%w: the audit log has not been chained, or its checkpoint not been kept, for %v", ErrUnavailable, stallsAfter)
+
+// stalled reports that. A service whose Run was not called chains nothing.
+func (s *Service) stalled() error {
+	if at := s.chained.Load(); at != 0 && time.Since(time.Unix(0, at)) > stallsAfter {
+		return errStalled
+	}
+	return nil
 }
 
 // VerifyTrail checks a practice's whole log against its MACs, its chain and

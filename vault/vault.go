@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"photovault/consent"
@@ -58,6 +59,8 @@ type Service struct {
 	segments chan []byte   // buffers for segments: bounds the memory of uploads
 	streams  watch
 	chaining sync.Mutex
+	saved    int64        // size of the newest checkpoint outside; with chaining
+	chained  atomic.Int64 // when the log was last whole and kept, Unix nanoseconds; 0: never
 }
 
 // New returns a Service. Prepare it before it is used; Run does its background work.

@@ -79,7 +79,8 @@ type auditVerify struct{}
 
 // Help is shown by photovault audit verify --help.
 func (auditVerify) Help() string {
-	return `Works on the stores themselves, beside a running service or without one.
+	return `Works on the stores themselves, beside a running service or without one. It also holds
+accounts, photos and patients' records against what the log says became of them.
 Exit status 1 means that the log is not the one that was written; the message says
 what was changed and where.`
 }
@@ -103,6 +104,20 @@ func (auditVerify) Run(r *run) (err error) {
 	}
 	if err != nil {
 		return err
+	}
+	check := vault.Fsck{Catalogs: s.catalog, Keys: s.keys, Checkpoints: checkpointFile(conf.Checkpoint), Practice: conf.Practice, LogOnly: true}
+	rows, err := check.Run(r.ctx)
+	if err != nil {
+		return err
+	}
+	if len(rows.Findings) > 0 {
+		if err := r.showFsck(rows, false, 0); err != nil {
+			return err
+		}
+		return fmt.Errorf("the log is intact, but %d rows are not what it says", len(rows.Findings))
+	}
+	if report.Checkpoint == 0 && report.Entries > 0 && !r.JSON {
+		fmt.Fprintln(r.err, "there is no checkpoint outside of the database: a log that was cut at its end would not show")
 	}
 	return r.say(map[string]any{"intact": true, "report": report},
 		"the log is intact: %d entries chained, %d waiting for their number, checkpoint at %d", report.Entries, report.Pending, report.Checkpoint)

@@ -98,6 +98,25 @@ type Entry struct {
 
 const entryDomain = "photovault/audit/entry/v1"
 
+// maxText is the longest text of an entry in bytes.
+const maxText = 4096
+
+// Check refuses an entry with a text that is longer than any is: what came
+// from outside was not bounded where it entered.
+func (e *Entry) Check() error {
+	for _, s := range append([]string{string(e.Actor), e.Role, string(e.Action), e.Reason, string(e.Patient), string(e.Photo), e.Rendition,
+		e.Purpose, e.Recipient, e.Channel, e.Subject, e.Source}, e.Records...) {
+		if len(s) > maxText {
+			return fmt.Errorf("audit: a text of %d bytes in an entry", len(s))
+		}
+	}
+	return nil
+}
+
+// ErrAside marks trouble with entries that were left without a number, while
+// all others got theirs.
+var ErrAside = errors.New("audit: an entry was left aside")
+
 // ErrMalformed reports bytes that are not an encoded entry.
 var ErrMalformed = errors.New("audit: malformed entry")
 

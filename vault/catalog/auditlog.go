@@ -45,6 +45,9 @@ type auditRow struct {
 }
 
 func (d *DB) auditRow(k *practiceKeys, e *audit.Entry) (*auditRow, error) {
+	if err := e.Check(); err != nil {
+		return nil, fmt.Errorf("catalog: %w", err)
+	}
 	entry := *e
 	entry.ID, entry.Practice, entry.At = id.New[id.Entry](), k.practice, d.now()
 	encoded := entry.Encode()
@@ -234,6 +237,8 @@ func (c *practice) Integrate(ctx context.Context, limit int) (int, audit.Checkpo
 		return 0, c.checkpoint(size, head), err
 	}
 	n := 0
+	var bad error // the last entry that was left aside
+	var full bool // there may be more behind
 	err = c.d.write(ctx, func(tx querier) error {
 		n = 0
 		if elect := c.d.dialect.elect; elect != "" { // one replica numbers at a time
@@ -251,13 +256,17 @@ func (c *practice) Integrate(ctx context.Context, limit int) (int, audit.Checkpo
 		if err != nil {
 			return err
 		}
+		bad, full = nil, len(entries) == limit
 		for _, s := range entries {
+			// One that was edited or put there is left aside, where everybody
+			// who verifies finds it: it must not keep others from their number.
 			r, err := s.open(k)
-			if err != nil {
-				return err
+			if err == nil && !hmac.Equal(r.MAC, audit.MAC(k.get(keys.Audit).Bytes(), r.Encoded)) {
+				err = fmt.Errorf("catalog: %w: %w: an entry without a number was edited", vault.ErrBroken, audit.ErrTampered)
 			}
-			if !hmac.Equal(r.MAC, audit.MAC(k.get(keys.Audit).Bytes(), r.Encoded)) {
-				return fmt.Errorf("catalog: %w: %w: an entry without a number was edited", vault.ErrBroken, audit.ErrTampered)
+			if err != nil {
+				bad = err
+				continue
 			}
 			size++
 			head = head.Next(size, r.Encoded)
@@ -274,7 +283,10 @@ func (c *practice) Integrate(ctx context.Context, limit int) (int, audit.Checkpo
 		return 0, audit.Checkpoint{}, err
 	}
 	c.d.seen.note(c.d.now(), saw("audit_entry", c.p, "", size))
-	return n, c.checkpoint(size, head), nil
+	if bad != nil && (n > 0 || !full) {
+		bad = fmt.Errorf("%w: %w", audit.ErrAside, bad)
+	}
+	return n, c.checkpoint(size, head), bad
 }
 
 func (c *practice) checkpoint(size int64, head audit.Head) audit.Checkpoint {
