@@ -108,7 +108,6 @@ type pass struct {
 	patients map[id.Patient]*consent.Record // nil: broken
 	named    map[id.Patient]bool            // has a row of its own
 	objects  map[id.Object]StoredObject
-	used     map[id.Object]bool
 	log      logged
 }
 
@@ -116,7 +115,7 @@ func (f *Fsck) pass(ctx context.Context, read bool) (*FsckReport, error) {
 	p := &pass{Fsck: f, db: f.Catalogs.ForPractice(f.Practice),
 		report:   &FsckReport{Practice: f.Practice, Rows: map[string]int{}, Findings: []Finding{}},
 		accounts: map[id.Account]*Account{}, photos: map[id.Photo]*Photo{}, wrapped: map[id.Photo]*PhotoKey{},
-		patients: map[id.Patient]*consent.Record{}, named: map[id.Patient]bool{}, objects: map[id.Object]StoredObject{}, used: map[id.Object]bool{}}
+		patients: map[id.Patient]*consent.Record{}, named: map[id.Patient]bool{}, objects: map[id.Object]StoredObject{}}
 	if _, err := f.Catalogs.PracticeKey(ctx, f.Practice, keys.Catalog); errors.Is(err, ErrBroken) || errors.Is(err, ErrNotFound) {
 		p.find("practice_unopened", "practice "+string(f.Practice))
 		return p.report, nil
@@ -157,9 +156,12 @@ func (p *pass) rows(ctx context.Context) error {
 		n++
 		p.report.Rows[r.Table]++
 		p.progress("rows", n, 0)
-		if r.Err != nil {
+		switch {
+		case errors.Is(r.Err, ErrBroken):
 			p.find("row_broken", r.Table+" "+r.ID)
 			return nil
+		case r.Err != nil:
+			return r.Err
 		}
 		switch v := r.Value.(type) {
 		case *Account:

@@ -37,13 +37,18 @@ type composed struct {
 
 func compose(t *testing.T) composed {
 	t.Helper()
-	if out, err := exec.CommandContext(t.Context(), "docker", "compose", "version").CombinedOutput(); err != nil {
-		if os.Getenv("PHOTOVAULT_REQUIRE") == "all" {
-			t.Fatalf("docker compose is needed: %v %s", err, out)
+	command := []string{"docker", "compose"}
+	if exec.CommandContext(t.Context(), "docker", "compose", "version").Run() != nil {
+		command = []string{"docker-compose"}
+		if out, err := exec.CommandContext(t.Context(), "docker-compose", "version").Output(); err != nil || !bytes.Contains(out, []byte("Docker Compose")) {
+			if os.Getenv("PHOTOVAULT_REQUIRE") == "all" {
+				t.Fatal("docker compose is needed")
+			}
+			t.Skip("left out: no docker compose")
 		}
-		t.Skip("left out: no docker compose")
 	}
-	cmd := exec.CommandContext(t.Context(), "docker", "compose", "-f", "compose.yaml", "config", "--format", "json")
+	command = append(command, "-f", "compose.yaml", "config", "--format", "json")
+	cmd := exec.CommandContext(t.Context(), command[0], command[1:]...)
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	if err := cmd.Run(); err != nil {

@@ -47,8 +47,9 @@ var may = map[string][]string{
 	"cmd/photovault": {"api", "api/client", "api/identity", "consent", "imaging", "imaging/codec", "vault", "vault/audit", "vault/blobs",
 		"vault/blobs/dir", "vault/blobs/s3", "vault/catalog", "vault/envelope", "vault/id", "vault/keys", "vault/keys/localkek", "vault/keys/transit",
 		"vault/secret"},
-	"deploy/demo":   {"imaging/specimen", "vault/blobs", "vault/blobs/s3", "vault/id"},
-	"deploy/layers": {},
+	"deploy/demo":      {"imaging/specimen", "vault/blobs", "vault/blobs/s3", "vault/id"},
+	"deploy/container": {},
+	"deploy/layers":    {},
 }
 
 // fenced modules and who may import them directly.
