@@ -43,6 +43,7 @@ var may = map[string][]string{
 	"vault/vaulttest":                {"consent", "vault", "vault/audit", "vault/blobs", "vault/canon", "vault/id", "vault/keys", "vault/seal", "vault/secret"},
 	"api":                            {"api/identity", "consent", "vault", "vault/audit", "vault/envelope", "vault/id", "vault/keys"},
 	"api/identity":                   {"consent", "vault", "vault/audit", "vault/id"},
+	"api/web/sealer":                 {},
 	"api/client":                     {"api", "vault", "vault/envelope", "vault/id"},
 	"cmd/photovault": {"api", "api/client", "api/identity", "consent", "imaging", "imaging/codec", "vault", "vault/audit", "vault/blobs",
 		"vault/blobs/dir", "vault/blobs/s3", "vault/catalog", "vault/envelope", "vault/id", "vault/keys", "vault/keys/localkek", "vault/keys/transit",
