@@ -12,6 +12,8 @@ import (
 	"testing"
 )
 
+type mount struct{ Source, Target string }
+
 type composed struct {
 	Services map[string]struct {
 		User        string            `json:"user"`
@@ -30,7 +32,11 @@ type composed struct {
 			HostIP    string `json:"host_ip"`
 			Published string `json:"published"`
 		} `json:"ports"`
-		Secrets []struct{ Source string } `json:"secrets"`
+		CPUs    float64                                     `json:"cpus"`
+		Ulimits map[string]struct{ Soft, Hard, Single int } `json:"ulimits"`
+		Configs []mount                                     `json:"configs"`
+		Secrets []mount                                     `json:"secrets"`
+		Volumes []mount                                     `json:"volumes"`
 	} `json:"services"`
 	Networks map[string]struct{ Internal bool } `json:"networks"`
 }
@@ -84,6 +90,10 @@ func TestEveryContainerIsHardened(t *testing.T) {
 			t.Errorf("%s: privileged %v, %d processes", name, s.Privileged, s.PIDs)
 		case s.MemLimit == "" || s.MemLimit != s.MemSwap:
 			t.Errorf("%s may swap: memory %s, with swap %s", name, s.MemLimit, s.MemSwap)
+		case s.CPUs <= 0 || s.CPUs > 4:
+			t.Errorf("%s may use %v processors", name, s.CPUs)
+		case len(s.Ulimits) != 1 || s.Ulimits["core"] != struct{ Soft, Hard, Single int }{}:
+			t.Errorf("%s may dump its memory: %v", name, s.Ulimits)
 		case len(s.Healthcheck.Test) == 0:
 			t.Errorf("%s has no health check", name)
 		}
