@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"photovault/api"
+	"photovault/cmd/photovault/config"
 )
 
 type healthCommand struct{}
@@ -29,7 +30,7 @@ It takes the service by its certificate file, whatever name that is for. Exit st
 func (healthCommand) Run(r *run) error {
 	listen, certificate := "", ""
 	if r.Config != "" {
-		c, err := loadConfig(r.Config)
+		c, err := config.Read(r.Config, os.Environ())
 		if err != nil {
 			return err
 		}

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"photovault/cmd/photovault/config"
 	"photovault/vault/audit"
 	"photovault/vault/id"
 )
@@ -29,10 +30,8 @@ func (h home) path(parts ...string) string {
 func (h home) settings() string   { return h.path("client.json") }
 func (h home) adminToken() string { return h.path("admin.token") }
 func (h home) data() string       { return h.path("data") }
-func (h home) catalog() string    { return h.path("data", "catalog.db") }
 func (h home) objects() string    { return h.path("data", "objects") }
 func (h home) kek() string        { return h.path("keys", "kek.json") }
-func (h home) checkpoint() string { return h.path("keys", "checkpoint.json") }
 func (h home) tls(f string) string {
 	return h.path("tls", f)
 }
@@ -58,25 +57,15 @@ func (h home) loadSettings() (*settings, error) {
 }
 
 // config is the configuration that a home folder stands for.
-func (h home) config(p id.Practice) *config {
-	return &config{
-		Practice: p, Checkpoint: h.checkpoint(),
-		Server:  serverConfig{Certificate: h.tls("server.pem"), Key: h.tls("server.key"), CA: h.tls("ca.pem")},
-		Keys:    keysConfig{Local: &localConfig{File: h.kek()}},
-		Objects: objectsConfig{Directory: h.objects()},
-		Catalog: catalogConfig{SQLite: h.catalog()},
-	}
+func (h home) config(p id.Practice) *config.Config {
+	return config.Embedded(string(h), p, os.Environ())
 }
 
 // config is the one that the command works on: the file that was named, or
 // that of the home folder. A named one is checked whole.
-func (r *run) config() (*config, error) {
+func (r *run) config() (*config.Config, error) {
 	if r.Config != "" {
-		c, err := loadConfig(r.Config)
-		if err != nil {
-			return nil, err
-		}
-		return c, c.check()
+		return config.Load(r.Config, os.Environ())
 	}
 	conf, err := home(r.Home).loadSettings()
 	if err != nil {

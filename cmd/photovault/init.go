@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"photovault/cmd/photovault/config"
 	"photovault/consent"
 	"photovault/vault"
 	"photovault/vault/audit"
@@ -39,7 +40,7 @@ func (c *initCommand) Run(r *run) error {
 	}
 	harden(nil)
 	now := time.Now().UTC()
-	var conf *config
+	var conf *config.Config
 	var err error
 	if r.Config != "" {
 		if conf, err = r.config(); err == nil {
@@ -118,7 +119,7 @@ func (c *initCommand) firstAdmin(ctx context.Context, s *stores, p id.Practice, 
 }
 
 // makeHome makes the folder of the embedded default.
-func (c *initCommand) makeHome(h home, now time.Time) (*config, error) {
+func (c *initCommand) makeHome(h home, now time.Time) (*config.Config, error) {
 	for _, d := range []string{string(h), h.data(), h.path("keys"), h.path("tls"), h.objects()} {
 		if err := os.MkdirAll(d, 0o700); err != nil {
 			return nil, err
@@ -139,7 +140,7 @@ func (c *initCommand) makeHome(h home, now time.Time) (*config, error) {
 }
 
 // clientSettings is what clients of the practice need to know.
-func clientSettings(ctx context.Context, s *stores, c *config) (*settings, error) {
+func clientSettings(ctx context.Context, s *stores, c *config.Config) (*settings, error) {
 	out := &settings{Server: strings.TrimSuffix(c.Server.URL, "/"), Practice: c.Practice}
 	if c.Server.CA != "" {
 		ca, err := os.ReadFile(c.Server.CA)

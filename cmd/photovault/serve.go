@@ -13,6 +13,7 @@ import (
 
 	"photovault/api"
 	"photovault/api/identity"
+	"photovault/cmd/photovault/config"
 	"photovault/imaging"
 	"photovault/vault"
 )
@@ -106,20 +107,23 @@ func (c *serveCommand) Run(r *run) (err error) {
 }
 
 // config is the file's, or the home folder's, with what the flags say on top.
-func (c *serveCommand) config(r *run) (*config, error) {
+func (c *serveCommand) config(r *run) (*config.Config, error) {
 	if r.Config == "" {
 		h := home(r.Home)
 		settings, err := h.loadSettings()
 		if err != nil {
 			return nil, err
 		}
-		if err := checkSwap(c.SwapIsEncrypted); err != nil {
-			return nil, err
-		}
 		if err := h.renewCertificate(time.Now()); err != nil {
 			return nil, err
 		}
 		conf := h.config(settings.Practice)
+		if c.SwapIsEncrypted {
+			conf.Swap = config.SwapEncrypted
+		}
+		if err := config.ThisHost().Check(conf); err != nil {
+			return nil, err
+		}
 		conf.Server.Listen, conf.Server.FrameAncestors, conf.Server.Workers = strings.TrimPrefix(settings.Server, "https://"), c.FrameAncestor, c.Workers
 		if c.Listen != "" {
 			conf.Server.Listen = c.Listen

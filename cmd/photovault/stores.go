@@ -7,10 +7,10 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"golang.org/x/sys/unix"
 
+	"photovault/cmd/photovault/config"
 	"photovault/vault/blobs"
 	"photovault/vault/blobs/dir"
 	"photovault/vault/blobs/s3"
@@ -39,7 +39,7 @@ const (
 
 // openStores opens the configuration's stores. On one machine only one process
 // may serve: it takes the data folder's lock, or says that another has it.
-func openStores(ctx context.Context, c *config, how access) (s *stores, err error) {
+func openStores(ctx context.Context, c *config.Config, how access) (s *stores, err error) {
 	s = &stores{}
 	defer func() {
 		if err != nil {
@@ -62,7 +62,7 @@ func openStores(ctx context.Context, c *config, how access) (s *stores, err erro
 	return s, nil
 }
 
-func (s *stores) lock(c *config, how access) error {
+func (s *stores) lock(c *config.Config, how access) error {
 	if c.Catalog.SQLite == "" || how != serving {
 		return nil
 	}
@@ -78,9 +78,9 @@ func (s *stores) lock(c *config, how access) error {
 	return nil
 }
 
-func (s *stores) openKeys(ctx context.Context, c *config) error {
+func (s *stores) openKeys(ctx context.Context, c *config.Config) error {
 	if c.Keys.Transit != nil {
-		service, err := transit.Open(ctx, c.transit())
+		service, err := transit.Open(ctx, c.Transit())
 		if err != nil {
 			return err
 		}
@@ -96,7 +96,7 @@ func (s *stores) openKeys(ctx context.Context, c *config) error {
 			return err
 		}
 	}
-	phrase, err := local.passphrase()
+	phrase, err := c.Passphrase()
 	if err != nil {
 		return err
 	}
@@ -109,26 +109,14 @@ func (s *stores) openKeys(ctx context.Context, c *config) error {
 	return nil
 }
 
-// passphrase unlocks the key file: from its own file, or the environment.
-func (l *localConfig) passphrase() ([]byte, error) {
-	if l.PassphraseFile == "" {
-		return passphrase(), nil
-	}
-	b, err := os.ReadFile(l.PassphraseFile)
-	if err != nil {
-		return nil, err
-	}
-	return []byte(strings.TrimRight(string(b), "\r\n")), nil
-}
-
-func (s *stores) openCatalog(ctx context.Context, c *config) (err error) {
+func (s *stores) openCatalog(ctx context.Context, c *config.Config) (err error) {
 	if p := c.Catalog.Postgres; p != nil {
-		password, err := os.ReadFile(p.PasswordFile)
+		password, err := c.Password()
 		if err != nil {
 			return err
 		}
 		s.catalog, err = catalog.OpenPostgres(ctx, catalog.PostgresOptions{Host: p.Host, Port: uint16(p.Port), Database: p.Database, User: p.User,
-			Password: strings.TrimSpace(string(password)), CAFile: p.CA, Connections: p.Connections}, s.keys, catalog.Options{Practice: c.Practice})
+			Password: password, CAFile: p.CA, Connections: p.Connections}, s.keys, catalog.Options{Practice: c.Practice})
 		if err != nil {
 			return err
 		}
@@ -141,9 +129,9 @@ func (s *stores) openCatalog(ctx context.Context, c *config) (err error) {
 	return err
 }
 
-func (s *stores) openObjects(ctx context.Context, c *config, how access) error {
+func (s *stores) openObjects(ctx context.Context, c *config.Config, how access) error {
 	if c.Objects.S3 != nil {
-		store, err := s3.Open(ctx, c.s3())
+		store, err := s3.Open(ctx, c.S3())
 		if err != nil {
 			return err
 		}
@@ -181,13 +169,13 @@ func (r *run) keyOperator(tokenFile string) (keys.Operator, io.Closer, error) {
 		return nil, nil, err
 	}
 	if c.Keys.Transit == nil {
-		phrase, err := c.Keys.Local.passphrase()
+		phrase, err := c.Passphrase()
 		return localkek.NewOperator(c.Keys.Local.File, phrase), io.NopCloser(nil), err
 	}
 	if tokenFile == "" {
 		return nil, nil, misuse("the key-encryption key is changed with an operator's token: give --operator-token-file (deploy/policies/transit says how to make one)")
 	}
-	o := c.transit()
+	o := c.Transit()
 	o.AppRole, o.TokenFile = nil, tokenFile
 	operator, err := transit.OpenOperator(r.ctx, o)
 	if err != nil {

@@ -46,11 +46,12 @@ var may = map[string][]string{
 	"api/identity":                   {"consent", "vault", "vault/audit", "vault/id"},
 	"api/web/sealer":                 {},
 	"api/client":                     {"api", "vault", "vault/envelope", "vault/id"},
-	"cmd/photovault": {"api", "api/client", "api/identity", "consent", "imaging", "imaging/codec", "vault", "vault/audit", "vault/blobs",
+	"cmd/photovault/config":          {"vault/blobs/s3", "vault/id", "vault/keys/localkek", "vault/keys/transit"},
+	"cmd/photovault": {"api", "api/client", "api/identity", "cmd/photovault/config", "consent", "imaging", "imaging/codec", "vault", "vault/audit", "vault/blobs",
 		"vault/blobs/dir", "vault/blobs/s3", "vault/catalog", "vault/envelope", "vault/id", "vault/keys", "vault/keys/localkek", "vault/keys/transit",
 		"vault/secret"},
-	"deploy/demo":      {"imaging/specimen", "vault/blobs", "vault/blobs/s3", "vault/id"},
 	"deploy/container": {},
+	"deploy/demo":      {"imaging/specimen", "vault/blobs", "vault/blobs/s3", "vault/id"},
 	"deploy/layers":    {},
 }
 
