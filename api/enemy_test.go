@@ -171,7 +171,7 @@ func (e *enemy) served(what string) (refused int) {
 		got  answer
 	}{
 		{"a dismissed provider's token", e.ask("GET", "/v1/photos?patient="+string(e.patient[0]), e.badge, nil, odd)},
-		{"a revoked authorization", e.ask("POST", "/v1/photos/"+string(e.photos[0].ID)+"/tokens", e.token("marketing"), forMarketing(), odd)},
+		{"a revoked authorization", e.ask("POST", "/v1/photos/"+string(e.photos[0].ID)+"/tokens", e.token("marketing"), e.forMarketing(), odd)},
 		{"a deleted photo", e.ask("POST", "/v1/photos/"+string(e.deleted.ID)+"/tokens", e.token("provider"), api.NewToken{Purpose: consent.ForCare}, odd)},
 	} {
 		if gained.got.status/100 == 2 {

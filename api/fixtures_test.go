@@ -34,7 +34,7 @@ func (s *stack) token(role string) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.tokens[role] == "" {
-		_, s.tokens[role] = s.account(role)
+		s.accounts[role], s.tokens[role] = s.account(role)
 	}
 	return s.tokens[role]
 }
@@ -51,8 +51,23 @@ func (s *stack) account(role string) (id.Account, string) {
 
 var numbers atomic.Int64
 
-// patient adds a patient.
+// patient adds a patient, whom the stack's provider treats.
 func (s *stack) patient() id.Patient {
+	s.Helper()
+	p := s.stranger()
+	s.token("provider")
+	s.treats(s.accounts["provider"], p)
+	return p
+}
+
+// treats has the front desk say so.
+func (s *stack) treats(a id.Account, p id.Patient) {
+	s.Helper()
+	s.ask("POST", "/v1/patients/"+string(p)+"/providers", s.token("front-desk"), api.NewAssignment{Account: a}).ok(201)
+}
+
+// stranger adds a patient whom no provider treats.
+func (s *stack) stranger() id.Patient {
 	s.Helper()
 	in := api.NewPatient{RecordNumber: "MRN-" + strconv.FormatInt(numbers.Add(1), 10), Name: "Erika Mustermann"}
 	return into[api.Patient](s.ask("POST", "/v1/patients", s.token("front-desk"), in), 201).ID
@@ -74,8 +89,9 @@ func (s *stack) consented() id.Patient {
 }
 
 const (
-	studio  = "Studio Nord GmbH"
-	website = "website"
+	studio      = "Studio Nord GmbH"
+	website     = "website"
+	advertising = "advertising on the practice's website"
 )
 
 // newAuthorization is complete, for all photos, web renditions, one recipient.
@@ -84,7 +100,7 @@ func (s *stack) newAuthorization(p id.Patient) api.NewAuthorization {
 	signed, given, expires := now.Add(-2*time.Hour), now.Add(-time.Hour), now.Add(90*24*time.Hour)
 	return api.NewAuthorization{Patient: p, Description: "Photos of my nose before and after the operation",
 		Scope: consent.Scope{AllPhotos: true}, Discloser: "Praxis am Park", Recipients: []string{studio},
-		Purposes: []string{"advertising on the practice's website"}, Channels: []string{website}, ExpiresAt: &expires,
+		Purposes: []string{advertising}, Channels: []string{website}, ExpiresAt: &expires,
 		Signer: consent.Signer{Name: "Erika Mustermann"}, SignedAt: &signed, CopyGivenAt: &given,
 		Statements: consent.Statements{RightToRevoke: true, Conditioning: true, Redisclosure: true}}
 }
@@ -134,9 +150,23 @@ func (s *stack) forCare(p id.Photo, rendition string, form consent.Form, uses in
 	return into[api.Token](s.ask("POST", "/v1/photos/"+string(p)+"/tokens", s.token("provider"), in), 201)
 }
 
+// spring returns the stack's campaign, which newAuthorization fits.
+func (s *stack) spring() id.Campaign {
+	s.Helper()
+	s.springing.Lock()
+	defer s.springing.Unlock()
+	if s.campaign == "" {
+		now := s.clock.now().UTC()
+		s.campaign = into[api.Campaign](s.ask("POST", "/v1/campaigns", s.token("marketing"), api.NewCampaign{Name: "Spring", Purpose: advertising,
+			Channels: consent.Channels, Recipients: []string{studio, "Another Studio"}, From: now.Add(-time.Hour), Until: now.AddDate(3, 0, 0)}), 201).ID
+	}
+	return s.campaign
+}
+
 // forMarketing asks for a marketing token of the web rendition.
-func forMarketing() api.NewToken {
-	return api.NewToken{Purpose: consent.ForMarketing, Rendition: "web", Recipient: studio, Channel: website}
+func (s *stack) forMarketing() api.NewToken {
+	s.Helper()
+	return api.NewToken{Purpose: consent.ForMarketing, Rendition: "web", Recipient: studio, Channel: website, Campaign: s.spring()}
 }
 
 // fetch presents a retrieval token as its form wants it.

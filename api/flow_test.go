@@ -60,7 +60,7 @@ func TestAPhotoGoesInSealedAndComesOutOnlyWithConsent(t *testing.T) {
 	// Marketing gets nothing from that.
 	tokens := func(role string, in any) answer { return s.ask("POST", path+"/tokens", s.token(role), in) }
 	tokens("marketing", api.NewToken{Purpose: consent.ForCare}).problem(403, "role_not_allowed")
-	if p := tokens("marketing", forMarketing()).problem(403, "no_authorization"); p.Refusals[0].Paragraph != "164.508(a)(3)(i)" {
+	if p := tokens("marketing", s.forMarketing()).problem(403, "no_authorization"); p.Refusals[0].Paragraph != "164.508(a)(3)(i)" {
 		t.Errorf("refusals %+v", p.Refusals)
 	}
 	if list := s.usable(); len(list) != 0 {
@@ -77,12 +77,12 @@ func TestAPhotoGoesInSealedAndComesOutOnlyWithConsent(t *testing.T) {
 		{"recipient_not_named", func(n *api.NewToken) { n.Recipient = "Another Studio" }},
 		{"channel_not_named", func(n *api.NewToken) { n.Channel = "print" }},
 	} {
-		in := forMarketing()
+		in := s.forMarketing()
 		c.change(&in)
 		tokens("marketing", in).problem(403, c.code)
 	}
-	tokens("provider", forMarketing()).problem(403, "role_not_allowed")
-	used := into[api.Token](tokens("marketing", forMarketing()), 201)
+	tokens("provider", s.forMarketing()).problem(403, "role_not_allowed")
+	used := into[api.Token](tokens("marketing", s.forMarketing()), 201)
 	s.wantPhoto(s.fetch("GET", used), rendition(s, photo, "web"))
 	list := s.usable()
 	if len(list) != 1 || list[0].Photo != photo.ID || list[0].Usable[0].Authorization != auth ||
@@ -94,12 +94,12 @@ func TestAPhotoGoesInSealedAndComesOutOnlyWithConsent(t *testing.T) {
 	}
 
 	// Revoked while a token is outstanding: the token is dead.
-	outstanding := into[api.Token](tokens("marketing", forMarketing()), 201)
+	outstanding := into[api.Token](tokens("marketing", s.forMarketing()), 201)
 	s.fetch("HEAD", outstanding).ok(200)
 	s.revoke(auth)
 	s.fetch("GET", outstanding).problem(404, "not_found")
 	s.fetch("HEAD", outstanding).ok(404)
-	tokens("marketing", forMarketing()).problem(403, "authorization_revoked")
+	tokens("marketing", s.forMarketing()).problem(403, "authorization_revoked")
 	if list := s.usable(); len(list) != 0 {
 		t.Errorf("marketing may use %+v after the revocation", list)
 	}
@@ -248,7 +248,7 @@ func TestAnAuthorizationEndsByDateOrByEvent(t *testing.T) {
 	patient := s.consented()
 	photo := s.ready(patient, small)
 	issue := func() answer {
-		return s.ask("POST", "/v1/photos/"+string(photo.ID)+"/tokens", s.token("marketing"), forMarketing())
+		return s.ask("POST", "/v1/photos/"+string(photo.ID)+"/tokens", s.token("marketing"), s.forMarketing())
 	}
 	byEvent := s.newAuthorization(patient)
 	byEvent.ExpiresAt, byEvent.ExpiryEvent = nil, "end of treatment"
@@ -266,7 +266,7 @@ func TestAnAuthorizationEndsByDateOrByEvent(t *testing.T) {
 	soon := s.clock.now().Add(10 * time.Minute).UTC()
 	byDate.ExpiresAt = &soon
 	s.authorize(byDate)
-	in := forMarketing()
+	in := s.forMarketing()
 	in.TTLSeconds = 3600
 	long := into[api.Token](s.ask("POST", "/v1/photos/"+string(photo.ID)+"/tokens", s.token("marketing"), in), 201)
 	s.clock.advance(11 * time.Minute)
@@ -290,11 +290,11 @@ func TestAnAuthorizationCoversThePhotosItNames(t *testing.T) {
 	foreign.Scope = in.Scope
 	s.ask("POST", "/v1/authorizations", s.token("provider"), foreign).problem(422, "field_invalid")
 	s.authorize(in)
-	original := forMarketing()
+	original := s.forMarketing()
 	original.Rendition = "original"
 	token := into[api.Token](s.ask("POST", "/v1/photos/"+string(named.ID)+"/tokens", s.token("marketing"), original), 201)
 	s.wantPhoto(s.fetch("GET", token), rendition(s, named, "original"))
-	s.ask("POST", "/v1/photos/"+string(unnamed.ID)+"/tokens", s.token("marketing"), forMarketing()).problem(403, "photo_not_in_scope")
+	s.ask("POST", "/v1/photos/"+string(unnamed.ID)+"/tokens", s.token("marketing"), s.forMarketing()).problem(403, "photo_not_in_scope")
 }
 
 // HIPAA H6.
@@ -316,7 +316,7 @@ func TestWithdrawnClinicalConsentStopsCaptureAndLeavesTheChart(t *testing.T) {
 	s.ask("POST", "/v1/photos", s.token("provider"), fresh).problem(403, "no_clinical_consent")
 	s.wantPhoto(s.fetch("GET", s.forCare(photo.ID, "original", consent.InHeader, 1)), rendition(s, photo, "original"))
 	list := into[api.ConsentList](s.ask("GET", "/v1/consents?patient="+string(patient), s.token("provider"), nil), 200)
-	if len(list.Clinical) != 1 || list.Clinical[0].Status != "revoked" || len(list.Events) != 1 {
+	if len(list.Clinical) != 1 || list.Clinical[0].Status != "revoked" || len(list.Events) != 2 {
 		t.Errorf("%+v", list)
 	}
 	s.clinical(patient)
@@ -349,5 +349,5 @@ func TestAnEMRReadsByStableReference(t *testing.T) {
 		t.Errorf("token %+v", token)
 	}
 	s.wantPhoto(s.fetch("GET", token), rendition(s, photo, "web"))
-	s.ask("POST", "/v1/photos/"+string(photo.ID)+"/tokens", emr, forMarketing()).problem(403, "role_not_allowed")
+	s.ask("POST", "/v1/photos/"+string(photo.ID)+"/tokens", emr, s.forMarketing()).problem(403, "role_not_allowed")
 }

@@ -120,7 +120,7 @@ func (c *call) recordClinical() error {
 	if err != nil {
 		return err
 	}
-	return c.reply(201, clinical(r, "active"))
+	return c.reply(201, clinical(r, consent.StatusActive))
 }
 
 func (c *call) recordAuthorization() error {
@@ -136,32 +136,15 @@ func (c *call) recordAuthorization() error {
 			return refuseField("scope.photos", "Give the photos' ids.")
 		}
 	}
-	r, err := c.service().RecordAuthorization(c.ctx, c.who, in.record())
+	if in.Supersedes != "" && !id.Valid(string(in.Supersedes)) {
+		return refuseField("supersedes", "Give the id of the authorization whose place it takes.")
+	}
+	r, err := c.service().RecordAuthorization(c.ctx, c.who, in.record(), in.Draft)
 	if err != nil {
 		return err
 	}
-	return c.reply(201, authorization(r, "active"))
-}
-
-func (c *call) revoke() error { return c.end(consent.Revoked) }
-func (c *call) expire() error { return c.end(consent.Expired) }
-
-func (c *call) end(kind consent.EventKind) error {
-	subject, err := pathID[id.Consent](c, "consent")
-	if err != nil {
-		return err
-	}
-	var in Revocation
-	if c.Request().Header.ContentLength() != 0 {
-		if err := c.decode(&in); err != nil {
-			return err
-		}
-	}
-	e, err := c.service().Revoke(c.ctx, c.who, string(subject), kind, in.ReceivedAt)
-	if err != nil {
-		return err
-	}
-	return c.reply(200, event(e))
+	one := consent.Record{Authorizations: []consent.Authorization{*r}}
+	return c.reply(201, authorization(r, &one, c.service().Now()))
 }
 
 func (c *call) listConsents() error {
@@ -258,7 +241,7 @@ func (c *call) issueToken() error {
 		return err
 	}
 	t, bearer, err := c.service().IssueToken(c.ctx, c.who, vault.TokenRequest{Photo: pid, Rendition: in.Rendition,
-		Purpose: in.Purpose, Recipient: in.Recipient, Channel: in.Channel, Form: in.Form, Uses: in.Uses,
+		Purpose: in.Purpose, Recipient: in.Recipient, Channel: in.Channel, Campaign: in.Campaign, Form: in.Form, Uses: in.Uses,
 		Life: span(in.TTLSeconds, time.Second)})
 	if err != nil {
 		return err

@@ -134,14 +134,17 @@ type stack struct {
 	contract *contract
 	closed   bool // a test closed the catalog
 
-	mu     sync.Mutex
-	tokens map[string]string // by role
-	direct map[string]*directClient
+	mu        sync.Mutex
+	tokens    map[string]string // by role
+	springing sync.Mutex
+	campaign  id.Campaign
+	accounts  map[string]id.Account // by role
+	direct    map[string]*directClient
 }
 
 func newStack(t testing.TB, with ...func(*options)) *stack {
 	t.Helper()
-	s := &stack{TB: t, folder: t.TempDir(), practice: id.New[id.Practice](), clock: &clock{}, outside: &checkpoints{},
+	s := &stack{TB: t, folder: t.TempDir(), practice: id.New[id.Practice](), clock: &clock{}, outside: &checkpoints{}, accounts: map[string]id.Account{},
 		ca: throwAwayAuthority(t), tokens: map[string]string{}, direct: map[string]*directClient{}}
 	for _, f := range with {
 		f(&s.options)

@@ -18,7 +18,8 @@ func cut2(route string) (method, path, variant string) {
 // fill puts ids into a path's parameters.
 func fill(path string, p *prepared) string {
 	return strings.NewReplacer("{account}", string(p.account), "{patient}", string(p.patient), "{consent}", string(p.consent),
-		"{photo}", string(p.done.ID), "{upload}", strings.TrimPrefix(p.upload, "/v1/uploads/"), "{token}", p.retrieve.Token).Replace(path)
+		"{photo}", string(p.done.ID), "{upload}", strings.TrimPrefix(p.upload, "/v1/uploads/"), "{token}", p.retrieve.Token,
+		"{event}", string(p.restriction), "{campaign}", string(p.campaign)).Replace(path)
 }
 
 // namingPhoto is what a provider's own upload names its photo with.

@@ -25,7 +25,7 @@ func TestFetchesRaceARevocation(t *testing.T) {
 	s := newStack(t)
 	patient := s.consented()
 	photo := s.ready(patient, small)
-	in := forMarketing()
+	in := s.forMarketing()
 	in.Rendition, in.Uses = "thumb", consent.MaxUses
 	get := &http.Client{Transport: s.from("127.0.0.1").transport}
 	fetch := func(token string) (status int, n int64, err error) {

@@ -23,15 +23,19 @@ type attempt struct {
 // prepared is fresh for each attempt: what one role does must not help or
 // hinder the next.
 type prepared struct {
-	account  id.Account
-	patient  id.Patient
-	number   string
-	consent  id.Consent
-	auth     id.Authorization
-	shot     *shot
-	upload   string // its path
-	done     *api.Photo
-	retrieve api.Token
+	account                id.Account
+	patient                id.Patient
+	number                 string
+	consent                id.Consent
+	auth                   id.Authorization
+	draft                  id.Authorization
+	colleague              id.Account
+	restriction, emergency id.Event
+	campaign               id.Campaign
+	shot                   *shot
+	upload                 string // its path
+	done                   *api.Photo
+	retrieve               api.Token
 }
 
 var (
@@ -124,6 +128,34 @@ var matrix = []attempt{
 	{"POST /v1/authorizations/{consent}/expire", desk, 403,
 		post(func(p *prepared) string { return "/v1/authorizations/" + string(p.auth) + "/expire" }, nothing)},
 
+	{"POST /v1/authorizations/{consent}/false", desk, 403,
+		post(func(p *prepared) string { return "/v1/authorizations/" + string(p.auth) + "/false" }, nothing)},
+	{"POST /v1/authorizations/{consent}/copy", desk, 403,
+		post(func(p *prepared) string { return "/v1/authorizations/" + string(p.draft) + "/copy" }, nothing)},
+	{"POST /v1/patients/{patient}/providers", desk, 403,
+		post(func(p *prepared) string { return "/v1/patients/" + string(p.patient) + "/providers" }, func(_ *stack, p *prepared) any {
+			return api.NewAssignment{Account: p.colleague}
+		})},
+	{"POST /v1/patients/{patient}/restrictions", desk, 403,
+		post(func(p *prepared) string { return "/v1/patients/" + string(p.patient) + "/restrictions" }, func(*stack, *prepared) any {
+			return api.NewRestriction{Purposes: []consent.Purpose{consent.ForMarketing}, Reason: "asked at the desk"}
+		})},
+	{"POST /v1/patients/{patient}/emergencies", []string{"provider"}, 403,
+		post(func(p *prepared) string { return "/v1/patients/" + string(p.patient) + "/emergencies" }, func(*stack, *prepared) any {
+			return api.NewEmergency{Reason: "unconscious, allergy unknown"}
+		})},
+	{"POST /v1/events/{event}/end", desk, 403, post(func(p *prepared) string { return "/v1/events/" + string(p.restriction) + "/end" }, nothing)},
+	{"GET /v1/reviews", []string{"privacy"}, 403, get(at("/v1/reviews"))},
+	{"POST /v1/reviews/{event}", []string{"privacy"}, 403, post(func(p *prepared) string { return "/v1/reviews/" + string(p.emergency) }, func(*stack, *prepared) any {
+		return api.NewReview{Finding: "as it should be"}
+	})},
+	{"POST /v1/campaigns", []string{"marketing", "privacy"}, 403, post(at("/v1/campaigns"), func(s *stack, _ *prepared) any {
+		return api.NewCampaign{Name: "Summer", Purpose: advertising, Channels: []string{website}, Recipients: []string{studio}, From: s.clock.now(), Until: s.clock.now().AddDate(0, 1, 0)}
+	})},
+	{"GET /v1/campaigns", []string{"front-desk", "marketing", "privacy"}, 403, get(at("/v1/campaigns"))},
+	{"POST /v1/campaigns/{campaign}/close", []string{"marketing", "privacy"}, 403,
+		post(func(p *prepared) string { return "/v1/campaigns/" + string(p.campaign) + "/close" }, nothing)},
+
 	{"POST /v1/photos", []string{"provider"}, 403, post(at("/v1/photos"), func(_ *stack, p *prepared) any {
 		return api.NewPhoto{Patient: string(p.patient), Device: string(id.New[id.Device]()), Capture: string(id.New[id.Capture]())}
 	})},
@@ -139,8 +171,14 @@ var matrix = []attempt{
 	{"POST /v1/photos/{photo}/tokens clinical", []string{"provider", "emr"}, 403, post(donePath("/tokens"), func(*stack, *prepared) any {
 		return api.NewToken{Purpose: consent.ForCare}
 	})},
-	{"POST /v1/photos/{photo}/tokens marketing", []string{"marketing"}, 403, post(donePath("/tokens"), func(*stack, *prepared) any {
-		return forMarketing()
+	{"POST /v1/photos/{photo}/tokens marketing", []string{"marketing"}, 403, post(donePath("/tokens"), func(s *stack, _ *prepared) any {
+		return s.forMarketing()
+	})},
+	{"POST /v1/photos/{photo}/tokens teaching", []string{"provider"}, 403, post(donePath("/tokens"), func(*stack, *prepared) any {
+		return api.NewToken{Purpose: consent.ForTeaching}
+	})},
+	{"POST /v1/photos/{photo}/decision", []string{"provider", "marketing", "privacy"}, 403, post(donePath("/decision"), func(*stack, *prepared) any {
+		return api.NewDecision{Purpose: consent.ForCare}
 	})},
 
 	{"OPTIONS /v1/uploads", nil, 0, func(s *stack, token string, _ *prepared) answer { return s.ask("OPTIONS", "/v1/uploads", token, nil) }},
@@ -173,7 +211,9 @@ var matrix = []attempt{
 
 func TestEachRoleSeesItsPartAndNoMore(t *testing.T) {
 	s := newStack(t)
-	patient := s.consented()
+	patient := s.patient()
+	s.ask("POST", "/v1/consents", s.token("front-desk"), api.NewClinical{Patient: patient, Teaching: true,
+		Signer: consent.Signer{Name: "P"}, SignedAt: s.clock.now().Add(-time.Hour)}).ok(201)
 	done := s.ready(patient, small)
 	s.authorize(s.newAuthorization(patient))
 
@@ -241,6 +281,16 @@ func (s *stack) prepare(done *api.Photo) *prepared {
 	p.number = shown.RecordNumber
 	p.consent = s.clinical(p.patient)
 	p.auth = s.authorize(s.newAuthorization(p.patient))
+	draft := s.newAuthorization(p.patient)
+	draft.CopyGivenAt, draft.Draft = nil, true
+	p.draft = s.authorize(draft)
+	p.colleague, _ = s.account("provider")
+	path := "/v1/patients/" + string(p.patient)
+	p.restriction = into[api.Event](s.ask("POST", path+"/restrictions", s.token("front-desk"),
+		api.NewRestriction{Photo: "", Purposes: []consent.Purpose{consent.ForTeaching}, Reason: "asked"}), 201).ID
+	p.emergency = into[api.Event](s.ask("POST", path+"/emergencies", s.token("provider"), api.NewEmergency{Reason: "bleeding"}), 201).ID
+	p.campaign = into[api.Campaign](s.ask("POST", "/v1/campaigns", s.token("privacy"), api.NewCampaign{Name: "Short", Purpose: advertising,
+		Channels: []string{website}, Recipients: []string{studio}, From: s.clock.now(), Until: s.clock.now().AddDate(0, 1, 0)}), 201).ID
 	p.shot = s.declare(p.patient, make([]byte, 1000))
 	p.upload = s.create(p.shot.Grant, len(p.shot.sealed))
 	p.retrieve = s.forCare(done.ID, "thumb", consent.InHeader, 1)

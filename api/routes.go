@@ -53,12 +53,26 @@ var routes = []route{
 	{"POST", "/v1/authorizations", true, maxJSON, quick, (*call).recordAuthorization},
 	{"POST", "/v1/authorizations/:consent/revoke", true, maxJSON, quick, (*call).revoke},
 	{"POST", "/v1/authorizations/:consent/expire", true, maxJSON, quick, (*call).expire},
+	{"POST", "/v1/authorizations/:consent/false", true, maxJSON, quick, (*call).foundFalse},
+	{"POST", "/v1/authorizations/:consent/copy", true, maxJSON, quick, (*call).copyGiven},
+
+	{"POST", "/v1/patients/:patient/providers", true, maxJSON, quick, (*call).assign},
+	{"POST", "/v1/patients/:patient/restrictions", true, maxJSON, quick, (*call).restrict},
+	{"POST", "/v1/patients/:patient/emergencies", true, maxJSON, quick, (*call).emergency},
+	{"POST", "/v1/events/:event/end", true, 0, quick, (*call).endEvent},
+	{"GET", "/v1/reviews", true, 0, quick, (*call).reviews},
+	{"POST", "/v1/reviews/:event", true, maxJSON, quick, (*call).reviewed},
+
+	{"POST", "/v1/campaigns", true, maxJSON, quick, (*call).addCampaign},
+	{"GET", "/v1/campaigns", true, 0, quick, (*call).listCampaigns},
+	{"POST", "/v1/campaigns/:campaign/close", true, 0, quick, (*call).closeCampaign},
 
 	{"POST", "/v1/photos", true, maxJSON, quick, (*call).declarePhoto},
 	{"GET", "/v1/photos", true, 0, quick, (*call).listPhotos},
 	{"GET", "/v1/photos/:photo", true, 0, quick, (*call).showPhoto},
 	{"GET", "/v1/photos/:photo/receipt", true, 0, quick, (*call).receipt},
 	{"DELETE", "/v1/photos/:photo", true, 0, quick, (*call).deletePhoto},
+	{"POST", "/v1/photos/:photo/decision", true, maxJSON, quick, (*call).explain},
 	{"POST", "/v1/photos/:photo/tokens", true, maxJSON, quick, (*call).issueToken},
 
 	{"OPTIONS", "/v1/uploads", false, 0, quick, (*call).tusOptions},

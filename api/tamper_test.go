@@ -214,7 +214,7 @@ func TestARunningStreamIsCutWhenConsentEnds(t *testing.T) {
 	original := rendition(s, photo, "original")
 	with := s.newAuthorization(patient)
 	with.Scope.Original = true
-	in := forMarketing()
+	in := s.forMarketing()
 	in.Rendition = "original"
 	issue := func(in api.NewToken) api.Token {
 		return into[api.Token](s.ask("POST", "/v1/photos/"+string(photo.ID)+"/tokens", s.token("marketing"), in), 201)

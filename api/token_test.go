@@ -174,7 +174,7 @@ func TestDeadTokensLookAlike(t *testing.T) {
 	photo := s.ready(patient, small)
 	auth := s.authorize(s.newAuthorization(patient))
 	marketing := func() api.Token {
-		return into[api.Token](s.ask("POST", "/v1/photos/"+string(photo.ID)+"/tokens", s.token("marketing"), forMarketing()), 201)
+		return into[api.Token](s.ask("POST", "/v1/photos/"+string(photo.ID)+"/tokens", s.token("marketing"), s.forMarketing()), 201)
 	}
 	form := func(t api.Token, f consent.Form) api.Token { // as if of the other form
 		t.Form, t.URL = f, "/v1/content"
@@ -191,6 +191,7 @@ func TestDeadTokensLookAlike(t *testing.T) {
 	revoked := marketing()
 	s.revoke(auth)
 	gone, goneToken := s.account("provider")
+	s.treats(gone, patient)
 	holder := into[api.Token](s.ask("POST", "/v1/photos/"+string(photo.ID)+"/tokens", goneToken, api.NewToken{Purpose: consent.ForCare}), 201)
 	s.ask("DELETE", "/v1/accounts/"+string(gone), s.token("admin"), nil).ok(204)
 	deletedPhoto := s.ready(patient, small)
@@ -279,8 +280,10 @@ func TestNoAnswerLacksTheHeaders(t *testing.T) {
 
 func TestARevokedAccountsTokensAreDead(t *testing.T) {
 	s := newStack(t)
-	photo := s.ready(s.consented(), small)
+	patient := s.consented()
+	photo := s.ready(patient, small)
 	account, token := s.account("provider")
+	s.treats(account, patient)
 	outstanding := into[api.Token](s.ask("POST", "/v1/photos/"+string(photo.ID)+"/tokens", token, api.NewToken{Purpose: consent.ForCare, Uses: 5}), 201)
 	s.fetch("GET", outstanding).ok(200)
 	s.ask("DELETE", "/v1/accounts/"+string(account), s.token("admin"), nil).ok(204)

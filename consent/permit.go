@@ -19,7 +19,9 @@ type Redemption struct {
 	Holder       Principal // the account the token was issued to, as it is now
 	HolderActive bool
 	Record       *Record
-	PhotoReady   bool
+	Photo        Photo
+	Campaign     *Campaign // of the token; nil: none, or not there any more
+	Policies     *Policies // of the practice; nil: none
 	Uses         []Use
 }
 
@@ -59,9 +61,8 @@ func StillAllowed(r *Redemption) bool {
 
 func (r *Redemption) question() Question {
 	return Question{
-		Now: r.Now, Who: r.Holder, Purpose: r.Token.Purpose, Patient: r.Token.Patient, Photo: r.Token.Photo,
-		Ready: r.PhotoReady, Rendition: r.Token.Rendition, Recipient: r.Token.Recipient, Channel: r.Token.Channel,
-		Record: r.Record,
+		Now: r.Now, Who: r.Holder, Purpose: r.Token.Purpose, Photo: r.Photo, Rendition: r.Token.Rendition,
+		Recipient: r.Token.Recipient, Channel: r.Token.Channel, Campaign: r.Campaign, Record: r.Record, Policies: r.Policies,
 	}
 }
 

@@ -29,7 +29,7 @@ func (c *commits) CommitUse(_ context.Context, _ id.Patient, _ int64, _ consent.
 func redemption() *consent.Redemption {
 	holder := who(consent.Marketing)
 	return &consent.Redemption{
-		Now: now, Holder: holder, HolderActive: true, PhotoReady: true, Record: recordWith(complete()),
+		Now: now, Holder: holder, HolderActive: true, Photo: consent.Photo{ID: photo, Patient: patient, Ready: true}, Campaign: running(), Record: recordWith(complete()),
 		Token: consent.Token{ID: id.New[id.Token](), Practice: practice, Account: holder.Account, Patient: patient, Photo: photo,
 			Rendition: "web", Purpose: consent.ForMarketing, Recipient: "Clinic website", Channel: "website",
 			Form: consent.InPath, Uses: 1, IssuedAt: now.Add(-time.Second), ExpiresAt: now.Add(time.Minute)},
@@ -46,7 +46,7 @@ func TestPermitOpensOneRenditionOnce(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c.entry.Outcome != audit.Intent || c.entry.Action != audit.Release || len(c.entry.Records) != 1 || c.entry.Use != 1 {
+	if c.entry.Outcome != audit.Intent || c.entry.Action != audit.Release || len(c.entry.Records) != 4 || c.entry.Use != 1 {
 		t.Errorf("the intent does not name what allowed it: %+v", c.entry)
 	}
 	for name, err := range map[string]error{
@@ -129,7 +129,7 @@ func TestUseIsDecidedOnCurrentState(t *testing.T) {
 		"account revoked":       {func(r *consent.Redemption) { r.HolderActive = false }, "holder_not_active"},
 		"another account":       {func(r *consent.Redemption) { r.Holder.Account = id.New[id.Account]() }, "holder_not_active"},
 		"role taken away":       {func(r *consent.Redemption) { r.Holder.Role = consent.FrontDesk }, "role_not_allowed"},
-		"photo no longer ready": {func(r *consent.Redemption) { r.PhotoReady = false }, "photo_not_ready"},
+		"photo no longer ready": {func(r *consent.Redemption) { r.Photo.Ready = false }, "photo_not_ready"},
 		"authorization revoked": {func(r *consent.Redemption) {
 			r.Record.Events = []consent.Event{{Kind: consent.Revoked, Subject: string(r.Record.Authorizations[0].ID)}}
 		}, "authorization_revoked"},

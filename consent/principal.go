@@ -60,23 +60,34 @@ const (
 	RecordConsent    Act = "record a consent or authorization"
 	RevokeConsent    Act = "revoke a consent or authorization"
 	ListConsents     Act = "list consents"
+	Restrict         Act = "restrict a photo at the patient's request"
+	AssignProvider   Act = "say who treats a patient"
+	DeclareEmergency Act = "open a record in an emergency"
+	ReviewEmergency  Act = "review an emergency"
+	RunCampaigns     Act = "make and close campaigns"
+	SeeCampaigns     Act = "see campaigns"
+	ExplainDecision  Act = "ask why a release is or is not allowed"
+	ReadDisclosures  Act = "account for disclosures"
 	CapturePhoto     Act = "add a photo"
 	SeePhotoExists   Act = "see that a photo exists"
 	ReadReceipt      Act = "read a sanitising receipt"
 	DeletePhoto      Act = "delete a photo"
 	ReleaseClinical  Act = "open a photo for care"
+	ReleaseTeaching  Act = "open a photo for teaching inside the practice"
 	ReleaseMarketing Act = "open a photo for marketing"
 )
 
 // may is the whole of role-based access: what is not listed is denied.
 var may = map[Role]map[Act]bool{
-	Provider: {CreatePatient: true, FindPatient: true, RecordConsent: true, RevokeConsent: true, ListConsents: true,
-		CapturePhoto: true, SeePhotoExists: true, ReadReceipt: true, DeletePhoto: true, ReleaseClinical: true},
-	FrontDesk: {CreatePatient: true, FindPatient: true, RecordConsent: true, RevokeConsent: true, ListConsents: true,
-		SeePhotoExists: true},
-	Marketing: {ReleaseMarketing: true},
+	Provider: {CreatePatient: true, FindPatient: true, RecordConsent: true, RevokeConsent: true, ListConsents: true, Restrict: true,
+		AssignProvider: true, DeclareEmergency: true, ExplainDecision: true,
+		CapturePhoto: true, SeePhotoExists: true, ReadReceipt: true, DeletePhoto: true, ReleaseClinical: true, ReleaseTeaching: true},
+	FrontDesk: {CreatePatient: true, FindPatient: true, RecordConsent: true, RevokeConsent: true, ListConsents: true, Restrict: true,
+		AssignProvider: true, SeeCampaigns: true, SeePhotoExists: true},
+	Marketing: {RunCampaigns: true, SeeCampaigns: true, ExplainDecision: true, ReleaseMarketing: true},
 	Admin:     {ManageAccounts: true, ManageKeys: true, ReadAudit: true},
-	Privacy: {FindPatient: true, RecordConsent: true, RevokeConsent: true, ListConsents: true,
+	Privacy: {FindPatient: true, RecordConsent: true, RevokeConsent: true, ListConsents: true, Restrict: true, AssignProvider: true,
+		ReviewEmergency: true, RunCampaigns: true, SeeCampaigns: true, ExplainDecision: true, ReadDisclosures: true,
 		SeePhotoExists: true, ReadReceipt: true, DeletePhoto: true, ReadAudit: true},
 	EMR:    {SeePhotoExists: true, ReleaseClinical: true},
 	Tablet: {},

@@ -25,8 +25,10 @@ type Clinical struct {
 	ID         id.Consent  `json:"id"`
 	Practice   id.Practice `json:"practice"`
 	Patient    id.Patient  `json:"patient"`
+	Teaching   bool        `json:"teaching,omitempty"` // also for teaching inside the practice
 	Signer     Signer      `json:"signer"`
 	SignedAt   time.Time   `json:"signed_at"`
+	Document   string      `json:"document_sha256,omitempty"` // of the signed document, hexadecimal
 	RecordedAt time.Time   `json:"recorded_at"`
 	RecordedBy id.Account  `json:"recorded_by"`
 }
@@ -37,65 +39,69 @@ type Statements struct {
 	RightToRevoke bool `json:"right_to_revoke"` // 164.508(c)(2)(i)
 	Conditioning  bool `json:"conditioning"`    // 164.508(c)(2)(ii)
 	Redisclosure  bool `json:"redisclosure"`    // 164.508(c)(2)(iii)
+
+	Payment bool `json:"payment,omitempty"` // a third party pays for the marketing: 164.508(a)(3)(ii)
+	Sale    bool `json:"sale,omitempty"`    // the practice is paid for the photos: 164.508(a)(4)
 }
 
-// Scope says which photos an authorization covers: those named, or all.
+// Scope says which photos an authorization covers: all, or those named by
+// themselves, by their set or by their treatment.
 type Scope struct {
-	AllPhotos bool       `json:"all_photos,omitempty"`
-	Photos    []id.Photo `json:"photos,omitempty"`
-	Original  bool       `json:"original,omitempty"` // also the full-size rendition (164.502(b))
+	AllPhotos  bool           `json:"all_photos,omitempty"`
+	Photos     []id.Photo     `json:"photos,omitempty"`
+	Sets       []id.Set       `json:"sets,omitempty"`
+	Treatments []id.Treatment `json:"treatments,omitempty"`
+	Original   bool           `json:"original,omitempty"`    // also the full-size rendition (164.502(b))
+	MaskedOnly bool           `json:"masked_only,omitempty"` // only the rendition with eyes and marks blacked out
 }
 
 // Covers reports whether the photo is within the scope.
-func (s Scope) Covers(p id.Photo) bool { return s.AllPhotos || slices.Contains(s.Photos, p) }
+func (s Scope) Covers(p *Photo) bool {
+	return s.AllPhotos || slices.Contains(s.Photos, p.ID) || p.Set != "" && slices.Contains(s.Sets, p.Set) ||
+		p.Treatment != "" && slices.Contains(s.Treatments, p.Treatment)
+}
+
+// allows reports whether the scope has the rendition.
+func (s Scope) allows(rendition string) bool {
+	switch {
+	case s.MaskedOnly:
+		return rendition == Masked
+	case rendition == Original:
+		return s.Original
+	default:
+		return rendition == Web || rendition == Thumb || rendition == Masked
+	}
+}
+
+func (s Scope) named() int { return len(s.Photos) + len(s.Sets) + len(s.Treatments) }
 
 // Authorization is a patient's permission to use photos for marketing
-// (164.508). It is complete or it is not recorded.
+// (164.508). While it lacks anything it is a draft, and allows nothing.
 type Authorization struct {
 	ID          id.Authorization `json:"id"`
 	Practice    id.Practice      `json:"practice"`
 	Patient     id.Patient       `json:"patient"`
-	Description string           `json:"description"`            // (c)(1)(i)
-	Scope       Scope            `json:"scope"`                  // (c)(1)(i), for machines
-	Discloser   string           `json:"discloser"`              // (c)(1)(ii)
-	Recipients  []string         `json:"recipients"`             // (c)(1)(iii)
-	Purposes    []string         `json:"purposes"`               // (c)(1)(iv)
-	Channels    []string         `json:"channels"`               // where it may appear: website, social, print, in-office
-	ExpiresAt   time.Time        `json:"expires_at,omitzero"`    // (c)(1)(v): first instant at which it is no longer valid
-	ExpiryEvent string           `json:"expiry_event,omitempty"` // (c)(1)(v): or an event, recorded when it happens
-	Signer      Signer           `json:"signer"`                 // (c)(1)(vi)
-	SignedAt    time.Time        `json:"signed_at"`              // (c)(1)(vi)
-	Statements  Statements       `json:"statements"`             // (c)(2)
-	CopyGivenAt time.Time        `json:"copy_given_at,omitzero"` // (c)(4)
+	Description string           `json:"description"`               // (c)(1)(i)
+	Scope       Scope            `json:"scope"`                     // (c)(1)(i), for machines
+	Discloser   string           `json:"discloser"`                 // (c)(1)(ii)
+	Recipients  []string         `json:"recipients"`                // (c)(1)(iii)
+	Purposes    []string         `json:"purposes"`                  // (c)(1)(iv)
+	Channels    []string         `json:"channels"`                  // where it may appear: website, social, print, in-office
+	ExpiresAt   time.Time        `json:"expires_at,omitzero"`       // (c)(1)(v): first instant at which it is no longer valid
+	ExpiryEvent string           `json:"expiry_event,omitempty"`    // (c)(1)(v): or an event, recorded when it happens
+	Signer      Signer           `json:"signer"`                    // (c)(1)(vi)
+	SignedAt    time.Time        `json:"signed_at"`                 // (c)(1)(vi)
+	Statements  Statements       `json:"statements"`                // (c)(2)
+	CopyGivenAt time.Time        `json:"copy_given_at,omitzero"`    // (c)(4): or an event, when it was given later
+	Document    string           `json:"document_sha256,omitempty"` // of the signed document, hexadecimal
+	Conditioned bool             `json:"conditioned,omitempty"`     // treatment was made to depend on it, (b)(4)
+	Supersedes  id.Authorization `json:"supersedes,omitempty"`      // the older one whose place it takes
 	RecordedAt  time.Time        `json:"recorded_at"`
 	RecordedBy  id.Account       `json:"recorded_by"`
 }
 
 // Channels an authorization can name.
 var Channels = []string{"website", "social", "print", "in-office"}
-
-// EventKind is what happened to a consent, an authorization or a photo.
-type EventKind string
-
-// Event kinds. Revoked ends a consent or authorization (164.508(b)(5));
-// Expired records that its expiry event happened; Deleted ends a photo.
-const (
-	Revoked EventKind = "revoked"
-	Expired EventKind = "expired"
-	Deleted EventKind = "deleted"
-)
-
-// Event is appended to a patient's record and never changed.
-type Event struct {
-	ID         id.Event    `json:"id"`
-	Practice   id.Practice `json:"practice"`
-	Patient    id.Patient  `json:"patient"`
-	Kind       EventKind   `json:"kind"`
-	Subject    string      `json:"subject"`     // id of the consent, authorization or photo
-	ReceivedAt time.Time   `json:"received_at"` // when the practice was told
-	EnteredAt  time.Time   `json:"entered_at"`  // when photovault was told: from here on it is obeyed
-	EnteredBy  id.Account  `json:"entered_by"`
-}
 
 // Record is all that decides about one patient's photos. Its rows are
 // append-only; Epoch grows by one with each.
@@ -126,41 +132,120 @@ func (r *Record) Digest() [sha256.Size]byte {
 		append([]string{string(r.Practice), string(r.Patient)}, rows...)...))
 }
 
-func (r *Record) has(kind EventKind, subject string) bool {
-	return slices.ContainsFunc(r.Events, func(e Event) bool { return e.Kind == kind && e.Subject == subject })
-}
-
 // ActiveClinical returns a clinical consent in force at now, or nil.
 func (r *Record) ActiveClinical(now time.Time) *Clinical {
+	return r.clinical(now, func(*Clinical) bool { return true })
+}
+
+func (r *Record) clinical(now time.Time, f func(*Clinical) bool) *Clinical {
 	for i := range r.Clinicals {
 		c := &r.Clinicals[i]
-		if !c.SignedAt.After(now) && !r.has(Revoked, string(c.ID)) {
+		if !c.SignedAt.After(now) && !r.has(Revoked, string(c.ID)) && f(c) {
 			return c
 		}
 	}
 	return nil
 }
 
-// Status of a consent or authorization at now: "active", "revoked",
-// "expired" or "not yet signed".
-func (r *Record) Status(subject string, now time.Time) string {
-	if r.has(Revoked, subject) {
-		return "revoked"
-	}
-	for _, a := range r.Authorizations {
-		switch {
-		case string(a.ID) != subject:
-		case r.expired(&a, now):
-			return "expired"
-		case a.SignedAt.After(now):
-			return "not yet signed"
+// authorization returns the one of that id, or nil.
+func (r *Record) authorization(subject string) *Authorization {
+	for i := range r.Authorizations {
+		if string(r.Authorizations[i].ID) == subject {
+			return &r.Authorizations[i]
 		}
 	}
-	return "active"
+	return nil
 }
 
-func (r *Record) expired(a *Authorization, now time.Time) bool {
-	return (!a.ExpiresAt.IsZero() && !now.Before(a.ExpiresAt)) || r.has(Expired, string(a.ID))
+// Status is what has become of a consent or an authorization.
+type Status string
+
+// Statuses. Where several hold, the first of them is told.
+const (
+	StatusUnknown    Status = ""
+	StatusRevoked    Status = "revoked"
+	StatusDefective  Status = "defective" // known to be false, compound or conditioned: 164.508(b)(2) to (4)
+	StatusSuperseded Status = "superseded"
+	StatusExpired    Status = "expired"
+	StatusDraft      Status = "draft" // it lacks something
+	StatusUnsigned   Status = "not yet signed"
+	StatusActive     Status = "active"
+)
+
+// Status of a consent or authorization at now.
+func (r *Record) Status(subject string, now time.Time) Status {
+	for i := range r.Clinicals {
+		switch c := &r.Clinicals[i]; {
+		case string(c.ID) != subject:
+		case r.has(Revoked, subject):
+			return StatusRevoked
+		case c.SignedAt.After(now):
+			return StatusUnsigned
+		default:
+			return StatusActive
+		}
+	}
+	a := r.authorization(subject)
+	if a == nil {
+		return StatusUnknown
+	}
+	h := r.happenings()
+	switch of := h[subject]; {
+	case of.revoked:
+		return StatusRevoked
+	case of.foundFalse, r.compound(a), a.Conditioned:
+		return StatusDefective
+	case r.superseded(a, now, h):
+		return StatusSuperseded
+	case of.expired, a.expired(now):
+		return StatusExpired
+	case len(a.with(of).Defects(now)) > 0:
+		return StatusDraft
+	default:
+		return StatusActive
+	}
+}
+
+// Lacks returns what an authorization of the record lacks; none means that it
+// is no draft.
+func (r *Record) Lacks(a *Authorization, now time.Time) []Defect {
+	return a.with(r.happenings()[string(a.ID)]).Defects(now)
+}
+
+// with is the authorization with the copy that the patient was given since.
+func (a *Authorization) with(of happening) *Authorization {
+	if of.copyGiven.IsZero() || !a.CopyGivenAt.IsZero() {
+		return a
+	}
+	whole := *a
+	whole.CopyGivenAt = of.copyGiven
+	return &whole
+}
+
+func (a *Authorization) expired(now time.Time) bool {
+	return !a.ExpiresAt.IsZero() && !now.Before(a.ExpiresAt)
+}
+
+// superseded: a draft takes nobody's place.
+func (r *Record) superseded(a *Authorization, now time.Time, h happenings) bool {
+	for i := range r.Authorizations {
+		newer := &r.Authorizations[i]
+		if newer.Supersedes != "" && newer.Supersedes == a.ID && newer.ID != a.ID && len(newer.with(h[string(newer.ID)]).Defects(now)) == 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// compound: one document cannot be a consent for care and an authorization
+// (164.508(b)(3)).
+func (r *Record) compound(a *Authorization) bool {
+	for i := range r.Clinicals {
+		if a.Document != "" && r.Clinicals[i].Document == a.Document {
+			return true
+		}
+	}
+	return false
 }
 
 func blank(s string) bool { return strings.TrimSpace(s) == "" }

@@ -86,6 +86,7 @@ type Token struct {
 	Purpose   Purpose     `json:"purpose"`
 	Recipient string      `json:"recipient,omitempty"`
 	Channel   string      `json:"channel,omitempty"`
+	Campaign  id.Campaign `json:"campaign,omitempty"`
 	Form      Form        `json:"form"`
 	Uses      int         `json:"uses"`
 	IssuedAt  time.Time   `json:"issued_at"`

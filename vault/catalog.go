@@ -66,6 +66,7 @@ type Catalog interface {
 	Accounts
 	Patients
 	Records
+	Campaigns
 	Photos
 	Uploads
 	Releases
@@ -86,7 +87,9 @@ type Accounts interface {
 
 // Patients and their blind index.
 type Patients interface {
-	AddPatient(ctx context.Context, p *Patient, e *audit.Entry) error // ConflictError record_number_taken
+	// AddPatient adds a patient; first, which may be nil, says who treats the
+	// patient from the beginning. ConflictError record_number_taken.
+	AddPatient(ctx context.Context, p *Patient, first *consent.Event, e *audit.Entry) error
 	Patient(ctx context.Context, p id.Patient) (*Patient, error)
 	PatientByRecordNumber(ctx context.Context, number string) (*Patient, error)
 }
@@ -97,13 +100,24 @@ type Records interface {
 	Record(ctx context.Context, p id.Patient) (*consent.Record, error)
 	AddClinical(ctx context.Context, c *consent.Clinical, e *audit.Entry) error
 	AddAuthorization(ctx context.Context, a *consent.Authorization, e *audit.Entry) error
-	// AddEvent appends a revocation or expiry. The subject must exist and
-	// must not have the event already: ErrNotFound, ConflictError.
+	// AddEvent appends what consent.Record.Accepts: ErrNotFound,
+	// ConflictError already_recorded, InvalidError event_incomplete.
 	AddEvent(ctx context.Context, ev *consent.Event, e *audit.Entry) error
+	// Event finds an event and whose record it is in. ErrNotFound.
+	Event(ctx context.Context, ev id.Event) (id.Patient, *consent.Event, error)
 	// PatientOf finds whose consent or authorization it is. ErrNotFound.
 	PatientOf(ctx context.Context, subject string) (id.Patient, error)
 	// Authorized lists patients with at least one authorization.
 	Authorized(ctx context.Context) ([]id.Patient, error)
+}
+
+// Campaigns are what marketing does with photos.
+type Campaigns interface {
+	AddCampaign(ctx context.Context, c *consent.Campaign, e *audit.Entry) error
+	// CloseCampaign ends it now and returns it; closing twice is no error. ErrNotFound.
+	CloseCampaign(ctx context.Context, c id.Campaign, e *audit.Entry) (*consent.Campaign, error)
+	Campaign(ctx context.Context, c id.Campaign) (*consent.Campaign, error)
+	Campaigns(ctx context.Context) ([]consent.Campaign, error)
 }
 
 // Photos and what becomes of them.

@@ -23,6 +23,9 @@ type Declaration struct {
 	Kind     string     // "before", "after", "progress" or empty
 	View     string     // "frontal", …; free text
 	BodySite string     // free text
+
+	Set       id.Set       // photos that belong together, such as before and after; optional
+	Treatment id.Treatment // the course of treatment it shows; optional
 }
 
 // Declare makes the photo's id and an upload grant for it. It needs an active
@@ -52,7 +55,7 @@ func (s *Service) Declare(ctx context.Context, who consent.Principal, d Declarat
 		return nil, "", s.deny(ctx, who, e, decision.Refusals...)
 	}
 	p := &Photo{ID: id.New[id.Photo](), Practice: who.Practice, Patient: d.Patient, Device: d.Device, Capture: d.Capture,
-		State: Declared, Version: 1, Kind: d.Kind, View: d.View, BodySite: d.BodySite, DeclaredBy: who.Account, DeclaredAt: now}
+		State: Declared, Version: 1, Kind: d.Kind, View: d.View, BodySite: d.BodySite, Set: d.Set, Treatment: d.Treatment, DeclaredBy: who.Account, DeclaredAt: now}
 	grant := consent.NewBearer(consent.GrantPrefix)
 	e.Photo, e.Records = p.ID, decision.Basis
 	g := &Grant{Practice: who.Practice, Photo: p.ID, Account: who.Account, Hash: grant.Hash(), ExpiresAt: now.Add(GrantLife)}
@@ -77,6 +80,11 @@ func (s *Service) Photo(ctx context.Context, who consent.Principal, p id.Photo) 
 		return nil, s.failed(ctx, who, e, err)
 	}
 	e.Patient = photo.Patient
+	if who.Grant != p {
+		if err := s.open(ctx, who, consent.SeePhotoExists, photo.Patient, photo, e); err != nil {
+			return nil, err
+		}
+	}
 	if photo.DeclaredBy == who.Account && photo.State != Ready {
 		return photo, nil // waiting for one's own upload is no reading of a record
 	}
@@ -109,6 +117,9 @@ func (s *Service) PhotosOf(ctx context.Context, who consent.Principal, p id.Pati
 		return nil, s.failed(ctx, who, e, err)
 	}
 	list = slices.DeleteFunc(list, func(p *Photo) bool { return p.State == Removed })
+	if list, err = s.own(ctx, who, consent.SeePhotoExists, p, list, e); err != nil {
+		return nil, err
+	}
 	slices.SortFunc(list, func(a, b *Photo) int { return a.DeclaredAt.Compare(b.DeclaredAt) })
 	return list, s.log(ctx, who, e)
 }
@@ -129,6 +140,9 @@ func (s *Service) Receipt(ctx context.Context, who consent.Principal, p id.Photo
 		return nil, s.failed(ctx, who, e, err)
 	}
 	e.Patient = photo.Patient
+	if err := s.open(ctx, who, consent.ReadReceipt, photo.Patient, photo, e); err != nil {
+		return nil, err
+	}
 	return photo.Receipt, s.log(ctx, who, e)
 }
 
@@ -153,6 +167,10 @@ func (s *Service) Usable(ctx context.Context, who consent.Principal) ([]UsablePh
 	if err != nil {
 		return nil, s.failed(ctx, who, e, err)
 	}
+	campaigns, err := catalog.Campaigns(ctx)
+	if err != nil {
+		return nil, s.failed(ctx, who, e, err)
+	}
 	now, out := s.now(), []UsablePhoto{}
 	for _, p := range patients {
 		record, err := catalog.Record(ctx, p)
@@ -164,15 +182,21 @@ func (s *Service) Usable(ctx context.Context, who consent.Principal) ([]UsablePh
 			return nil, s.failed(ctx, who, e, err)
 		}
 		for _, photo := range photos {
-			if photo.State != Ready {
-				continue
-			}
-			if u := consent.UsableNow(now, who, record, photo.ID); u != nil {
+			q := consent.Question{Now: now, Who: who, Photo: photo.Subject(), Record: record, Policies: s.Policies}
+			if u := consent.UsableNow(q, names(photo.Renditions), campaigns); u != nil {
 				out = append(out, UsablePhoto{Photo: photo.ID, Kind: photo.Kind, View: photo.View, Usable: u})
 			}
 		}
 	}
 	return out, s.log(ctx, who, e)
+}
+
+func names(list []Rendition) []string {
+	out := make([]string, len(list))
+	for i, r := range list {
+		out[i] = r.Name
+	}
+	return out
 }
 
 // Deletion is what became of a deleted photo.
@@ -204,6 +228,9 @@ func (s *Service) Delete(ctx context.Context, who consent.Principal, p id.Photo)
 	}
 	now := s.now()
 	e.Patient = photo.Patient
+	if err := s.open(ctx, who, consent.DeletePhoto, photo.Patient, photo, e); err != nil {
+		return nil, err
+	}
 	ev := &consent.Event{ID: id.New[id.Event](), Practice: who.Practice, Patient: photo.Patient, Kind: consent.Deleted,
 		Subject: string(p), ReceivedAt: now, EnteredAt: now, EnteredBy: who.Account}
 	if photo, err = catalog.DeletePhoto(ctx, p, ev, e); err != nil {

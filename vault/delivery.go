@@ -198,7 +198,11 @@ func (w *watch) check(ctx context.Context) {
 // stands decides again for a delivery whose patient's record has moved.
 func (w *watch) stands(ctx context.Context, d *Delivery) bool {
 	rel, err := w.service.Catalogs.Release(ctx, d.hash)
-	return err == nil && consent.StillAllowed(&rel.Redemption)
+	if err != nil {
+		return false
+	}
+	rel.Policies = w.service.Policies
+	return consent.StillAllowed(&rel.Redemption)
 }
 
 func (d *Delivery) confirm(at time.Time, epoch int64) {

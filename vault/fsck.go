@@ -102,19 +102,20 @@ type pass struct {
 	db     Catalog
 	report *FsckReport
 
-	accounts map[id.Account]*Account
-	photos   map[id.Photo]*Photo
-	wrapped  map[id.Photo]*PhotoKey
-	patients map[id.Patient]*consent.Record // nil: broken
-	named    map[id.Patient]bool            // has a row of its own
-	objects  map[id.Object]StoredObject
-	log      logged
+	accounts  map[id.Account]*Account
+	campaigns map[id.Campaign]*consent.Campaign
+	photos    map[id.Photo]*Photo
+	wrapped   map[id.Photo]*PhotoKey
+	patients  map[id.Patient]*consent.Record // nil: broken
+	named     map[id.Patient]bool            // has a row of its own
+	objects   map[id.Object]StoredObject
+	log       logged
 }
 
 func (f *Fsck) pass(ctx context.Context, read bool) (*FsckReport, error) {
 	p := &pass{Fsck: f, db: f.Catalogs.ForPractice(f.Practice),
 		report:   &FsckReport{Practice: f.Practice, Rows: map[string]int{}, Findings: []Finding{}},
-		accounts: map[id.Account]*Account{}, photos: map[id.Photo]*Photo{}, wrapped: map[id.Photo]*PhotoKey{},
+		accounts: map[id.Account]*Account{}, campaigns: map[id.Campaign]*consent.Campaign{}, photos: map[id.Photo]*Photo{}, wrapped: map[id.Photo]*PhotoKey{},
 		patients: map[id.Patient]*consent.Record{}, named: map[id.Patient]bool{}, objects: map[id.Object]StoredObject{}}
 	if _, err := f.Catalogs.PracticeKey(ctx, f.Practice, keys.Catalog); errors.Is(err, ErrBroken) || errors.Is(err, ErrNotFound) {
 		p.find("practice_unopened", "practice "+string(f.Practice))
@@ -166,6 +167,8 @@ func (p *pass) rows(ctx context.Context) error {
 		switch v := r.Value.(type) {
 		case *Account:
 			p.accounts[v.ID] = v
+		case *consent.Campaign:
+			p.campaigns[v.ID] = v
 		case *Photo:
 			v.Receipt = nil // not needed, and the largest part
 			p.photos[v.ID] = v

@@ -1,6 +1,9 @@
 package vault
 
 import (
+	"slices"
+	"strings"
+
 	"photovault/consent"
 	"photovault/vault/audit"
 	"photovault/vault/id"
@@ -8,11 +11,13 @@ import (
 
 // logged is what the audit log says of rows that must be there.
 type logged struct {
-	accounts map[id.Account]string // created or revoked
-	photos   map[id.Photo]string   // declared, ready or deleted
-	records  map[string]record     // consent or authorization, by id
-	patients map[id.Patient]bool   // created
-	ended    map[string]id.Patient // consent or authorization that was revoked or expired
+	accounts  map[id.Account]string  // created or revoked
+	photos    map[id.Photo]string    // declared, ready or deleted
+	records   map[string]record      // consent or authorization, by id
+	patients  map[id.Patient]bool    // created
+	ended     map[string]id.Patient  // consent or authorization that was revoked or expired
+	events    map[string]id.Patient  // event of a record, by id
+	campaigns map[id.Campaign]string // created or closed
 }
 
 type record struct {
@@ -21,7 +26,8 @@ type record struct {
 }
 
 func newLogged() logged {
-	return logged{map[id.Account]string{}, map[id.Photo]string{}, map[string]record{}, map[id.Patient]bool{}, map[string]id.Patient{}}
+	return logged{map[id.Account]string{}, map[id.Photo]string{}, map[string]record{}, map[id.Patient]bool{}, map[string]id.Patient{}, map[string]id.Patient{},
+		map[id.Campaign]string{}}
 }
 
 // add takes what an entry says was done.
@@ -29,7 +35,20 @@ func (l *logged) add(e *audit.Entry) {
 	if e.Outcome != audit.Allowed && e.Outcome != audit.Complete {
 		return
 	}
+	if slices.Contains([]audit.Action{audit.RecordEvent, audit.ConsentRevoke, audit.PatientCreate}, e.Action) {
+		for _, r := range e.Records {
+			if event, ok := strings.CutPrefix(r, "event/"); ok {
+				l.events[event] = e.Patient
+			}
+		}
+	}
 	switch e.Action {
+	case audit.CampaignCreate:
+		if l.campaigns[id.Campaign(e.Subject)] == "" {
+			l.campaigns[id.Campaign(e.Subject)] = "created"
+		}
+	case audit.CampaignClose:
+		l.campaigns[id.Campaign(e.Subject)] = "closed"
 	case audit.AccountCreate:
 		if l.accounts[id.Account(e.Subject)] == "" {
 			l.accounts[id.Account(e.Subject)] = "created"
@@ -88,11 +107,24 @@ func (p *pass) compare() {
 			p.find("row_missing", "patient "+string(patient))
 		}
 	}
+	for c, state := range p.log.campaigns {
+		switch row := p.campaigns[c]; {
+		case row == nil:
+			p.find("row_missing", "campaign "+string(c))
+		case state == "closed" && row.ClosedAt.IsZero():
+			p.find("row_rolled_back", "campaign "+string(c))
+		}
+	}
+	for c := range p.campaigns {
+		if p.log.campaigns[c] == "" {
+			p.find("row_unlogged", "campaign "+string(c))
+		}
+	}
 	p.compareRecords()
 }
 
 func (p *pass) compareRecords() {
-	held, ended := map[string]bool{}, map[string]bool{}
+	held, ended, events := map[string]bool{}, map[string]bool{}, map[string]bool{}
 	for patient, r := range p.patients {
 		if !p.log.patients[patient] {
 			p.find("row_unlogged", "patient "+string(patient))
@@ -107,6 +139,10 @@ func (p *pass) compareRecords() {
 			held[string(a.ID)] = true
 		}
 		for _, e := range r.Events {
+			events[string(e.ID)] = true
+			if e.Kind != consent.Deleted && p.log.events[string(e.ID)] != patient {
+				p.find("row_unlogged", "permission "+string(e.ID))
+			}
 			if e.Kind == consent.Revoked || e.Kind == consent.Expired {
 				ended[e.Subject] = true
 			}
@@ -119,6 +155,11 @@ func (p *pass) compareRecords() {
 	}
 	for subject, patient := range p.log.ended {
 		if r, there := p.patients[patient]; there && r != nil && !ended[subject] {
+			p.find("row_rolled_back", "patient "+string(patient))
+		}
+	}
+	for event, patient := range p.log.events {
+		if r, there := p.patients[patient]; there && r != nil && !events[event] {
 			p.find("row_rolled_back", "patient "+string(patient))
 		}
 	}

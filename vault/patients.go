@@ -29,7 +29,13 @@ func (s *Service) CreatePatient(ctx context.Context, who consent.Principal, reco
 	p := &Patient{ID: id.New[id.Patient](), Practice: who.Practice, RecordNumber: recordNumber, Name: name,
 		CreatedAt: s.now(), CreatedBy: who.Account}
 	e.Patient = p.ID
-	if err := s.Catalogs.ForPractice(who.Practice).AddPatient(ctx, p, e); err != nil {
+	var first *consent.Event
+	if who.Role == consent.Provider { // whoever takes a patient on treats the patient
+		first = &consent.Event{ID: id.New[id.Event](), Practice: who.Practice, Patient: p.ID, Kind: consent.Assigned, Subject: string(who.Account),
+			ReceivedAt: p.CreatedAt, EnteredAt: p.CreatedAt, EnteredBy: who.Account}
+		e.Records = []string{"event/" + string(first.ID)}
+	}
+	if err := s.Catalogs.ForPractice(who.Practice).AddPatient(ctx, p, first, e); err != nil {
 		e.Patient = "" // it was not created
 		return nil, s.failed(ctx, who, e, err)
 	}

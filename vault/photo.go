@@ -3,6 +3,7 @@ package vault
 import (
 	"time"
 
+	"photovault/consent"
 	"photovault/vault/id"
 )
 
@@ -22,20 +23,23 @@ const (
 
 // Photo is one photo's sealed row.
 type Photo struct {
-	ID         id.Photo    `json:"id"`
-	Practice   id.Practice `json:"practice"`
-	Patient    id.Patient  `json:"patient"`
-	Device     id.Device   `json:"device"`
-	Capture    id.Capture  `json:"capture"`
-	State      PhotoState  `json:"state"`
-	Version    int64       `json:"version"` // grows with each change
-	Kind       string      `json:"kind,omitempty"`
-	View       string      `json:"view,omitempty"`
-	BodySite   string      `json:"body_site,omitempty"`
-	DeclaredBy id.Account  `json:"declared_by"`
-	DeclaredAt time.Time   `json:"declared_at"`
-	ReadyAt    time.Time   `json:"ready_at,omitzero"`
-	DeletedAt  time.Time   `json:"deleted_at,omitzero"`
+	ID         id.Photo     `json:"id"`
+	Practice   id.Practice  `json:"practice"`
+	Patient    id.Patient   `json:"patient"`
+	Device     id.Device    `json:"device"`
+	Capture    id.Capture   `json:"capture"`
+	State      PhotoState   `json:"state"`
+	Version    int64        `json:"version"` // grows with each change
+	Kind       string       `json:"kind,omitempty"`
+	View       string       `json:"view,omitempty"`
+	BodySite   string       `json:"body_site,omitempty"`
+	Set        id.Set       `json:"set,omitempty"`       // photos that belong together
+	Treatment  id.Treatment `json:"treatment,omitempty"` // the course of treatment it shows
+	SetBy      id.Account   `json:"set_by,omitempty"`    // who made the set
+	DeclaredBy id.Account   `json:"declared_by"`
+	DeclaredAt time.Time    `json:"declared_at"`
+	ReadyAt    time.Time    `json:"ready_at,omitzero"`
+	DeletedAt  time.Time    `json:"deleted_at,omitzero"`
 
 	RejectedCode string      `json:"rejected_code,omitempty"`
 	Renditions   []Rendition `json:"renditions,omitempty"`
@@ -55,6 +59,11 @@ type Rendition struct {
 	Height      int       `json:"height"` // pixels
 	Size        int64     `json:"size"`   // bytes of plaintext
 	SHA256      string    `json:"sha256"` // of the plaintext, hexadecimal
+}
+
+// Subject is what a decision needs to know of the photo.
+func (p *Photo) Subject() consent.Photo {
+	return consent.Photo{ID: p.ID, Patient: p.Patient, Set: p.Set, Treatment: p.Treatment, DeclaredBy: p.DeclaredBy, SetBy: p.SetBy, Ready: p.State == Ready}
 }
 
 func (p *Photo) rendition(name string) *Rendition {

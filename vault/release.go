@@ -101,6 +101,7 @@ func (s *Service) openContent(ctx context.Context, req ContentRequest) (*Deliver
 	if err != nil {
 		return nil, err
 	}
+	rel.Policies = s.Policies
 	approval, rendition, refusal := rel.approve(req)
 	if refusal != nil {
 		return nil, s.refuseRelease(ctx, rel, req, *refusal)

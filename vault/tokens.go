@@ -17,6 +17,7 @@ type TokenRequest struct {
 	Purpose   consent.Purpose
 	Recipient string        // marketing: who receives it, as named in the authorization
 	Channel   string        // marketing: where it will appear
+	Campaign  id.Campaign   // marketing: what it is for
 	Form      consent.Form  // default InHeader
 	Uses      int           // default 1; InPath: always 1
 	Life      time.Duration // default by form; at most consent.MaxLife
@@ -34,37 +35,110 @@ func (s *Service) IssueToken(ctx context.Context, who consent.Principal, r Token
 		return nil, "", s.failed(ctx, who, e, err)
 	}
 	act := consent.ReleaseClinical
-	if r.Purpose == consent.ForMarketing {
+	switch r.Purpose {
+	case consent.ForMarketing:
 		act = consent.ReleaseMarketing
+	case consent.ForTeaching:
+		act = consent.ReleaseTeaching
 	}
 	if err := s.allow(ctx, who, act, e); err != nil {
 		return nil, "", err
 	}
-	catalog := s.Catalogs.ForPractice(who.Practice)
-	photo, err := s.photo(ctx, who, r.Photo)
+	q, err := s.question(ctx, who, &r)
 	if err != nil {
 		return nil, "", s.failed(ctx, who, e, err)
 	}
-	e.Patient = photo.Patient
-	record, err := catalog.Record(ctx, photo.Patient)
-	if err != nil {
-		return nil, "", s.failed(ctx, who, e, err)
-	}
-	now := s.now()
-	d := consent.DecideRelease(consent.Question{Now: now, Who: who, Purpose: r.Purpose, Patient: photo.Patient, Photo: photo.ID,
-		Ready: photo.State == Ready, Rendition: r.Rendition, Recipient: r.Recipient, Channel: r.Channel, Record: record})
+	e.Patient = q.Photo.Patient
+	d := consent.DecideRelease(*q)
 	if !d.Allowed {
 		return nil, "", s.deny(ctx, who, e, d.Refusals...)
 	}
 	b := consent.NewBearer(consent.TokenPrefix)
 	t := &consent.Token{ID: id.New[id.Token](), Hash: b.Hash(), Practice: who.Practice, Account: who.Account,
-		Patient: photo.Patient, Photo: photo.ID, Rendition: r.Rendition, Purpose: r.Purpose, Recipient: r.Recipient,
-		Channel: r.Channel, Form: r.Form, Uses: r.Uses, IssuedAt: now, ExpiresAt: now.Add(r.Life)}
+		Patient: q.Photo.Patient, Photo: q.Photo.ID, Rendition: r.Rendition, Purpose: r.Purpose, Recipient: r.Recipient,
+		Channel: r.Channel, Campaign: r.Campaign, Form: r.Form, Uses: r.Uses, IssuedAt: q.Now, ExpiresAt: q.Now.Add(r.Life)}
 	e.Subject, e.Records = string(t.ID), d.Basis
-	if err := catalog.AddToken(ctx, t, e); err != nil {
+	if err := s.Catalogs.ForPractice(who.Practice).AddToken(ctx, t, e); err != nil {
 		return nil, "", s.failed(ctx, who, e, err)
 	}
 	return t, b, nil
+}
+
+// question gathers what a request is decided on.
+func (s *Service) question(ctx context.Context, who consent.Principal, r *TokenRequest) (*consent.Question, error) {
+	catalog := s.Catalogs.ForPractice(who.Practice)
+	photo, err := s.photo(ctx, who, r.Photo)
+	if err != nil {
+		return nil, err
+	}
+	record, err := catalog.Record(ctx, photo.Patient)
+	if err != nil {
+		return nil, err
+	}
+	ca, err := campaign(ctx, catalog, r.Campaign)
+	if err != nil {
+		return nil, err
+	}
+	return &consent.Question{Now: s.now(), Who: who, Purpose: r.Purpose, Photo: photo.Subject(), Rendition: r.Rendition,
+		Recipient: r.Recipient, Channel: r.Channel, Campaign: ca, Record: record, Policies: s.Policies}, nil
+}
+
+// Explanation is a decision that released nothing.
+type Explanation struct {
+	Photo    id.Photo
+	Decision consent.Decision
+}
+
+// Explain decides as IssueToken would, releases nothing and says why.
+// Privacy officers ask for the account as, or, without one, for a role that has
+// the purpose; everybody else asks for themselves.
+// Errors: ErrDenied, ErrInvalid, ErrNotFound.
+func (s *Service) Explain(ctx context.Context, who consent.Principal, as id.Account, r TokenRequest) (*Explanation, error) {
+	r.Rendition, r.Form, r.Uses = or(r.Rendition, "web"), consent.InHeader, 1
+	e := entry(who, audit.DecisionExplain, audit.Allowed)
+	e.Photo, e.Subject = r.Photo, string(as)
+	if err := s.allow(ctx, who, consent.ExplainDecision, e); err != nil {
+		return nil, err
+	}
+	if err := r.check(); err != nil {
+		return nil, s.failed(ctx, who, e, err)
+	}
+	e.Purpose, e.Rendition = string(r.Purpose), r.Rendition
+	asking := who
+	if who.Role == consent.Privacy && as == "" { // what the records allow, whoever asks
+		asking = consent.Principal{Practice: who.Practice, Role: consent.EMR}
+		switch r.Purpose {
+		case consent.ForMarketing:
+			asking.Role = consent.Marketing
+		case consent.ForTeaching:
+			asking.Role = consent.Provider
+		}
+	}
+	if as != "" && as != who.Account {
+		if who.Role != consent.Privacy {
+			return nil, s.deny(ctx, who, e, consent.Refusal{Code: "role_not_allowed", Paragraph: "164.312(a)(1)",
+				Sentence: "You can ask for yourself; the privacy officer can ask for others."})
+		}
+		list, err := s.Catalogs.ForPractice(who.Practice).ListAccounts(ctx)
+		if err != nil {
+			return nil, s.failed(ctx, who, e, err)
+		}
+		i := slices.IndexFunc(list, func(a *Account) bool { return a.ID == as && a.Active() })
+		if i < 0 {
+			return nil, s.failed(ctx, who, e, invalid("account", "There is no such account, or it has been revoked."))
+		}
+		asking = consent.Principal{Practice: who.Practice, Account: as, Role: list[i].Role}
+	}
+	q, err := s.question(ctx, asking, &r)
+	if err != nil {
+		return nil, s.failed(ctx, who, e, err)
+	}
+	d := consent.DecideRelease(*q)
+	e.Patient, e.Records = q.Photo.Patient, d.Basis
+	if !d.Allowed {
+		e.Reason = d.Refusals[0].Code // what was asked about; the asking itself was allowed
+	}
+	return &Explanation{Photo: r.Photo, Decision: d}, s.log(ctx, who, e)
 }
 
 // check vets the request and fills in the lifetime.
@@ -72,10 +146,10 @@ func (r *TokenRequest) check() error {
 	switch {
 	case !slices.Contains(RenditionNames, r.Rendition):
 		return invalid("rendition", "Choose original, web or thumb.")
-	case r.Purpose != consent.ForCare && r.Purpose != consent.ForMarketing:
-		return invalid("purpose", "Say what the photo is for: clinical or marketing.")
-	case r.Purpose == consent.ForCare && (r.Recipient != "" || r.Channel != ""):
-		return invalid("recipient", "Recipient and channel belong to marketing; care stays inside the practice.")
+	case !slices.Contains(consent.Purposes, r.Purpose):
+		return invalid("purpose", "Say what the photo is for: clinical, teaching or marketing.")
+	case r.Purpose != consent.ForMarketing && (r.Recipient != "" || r.Channel != "" || r.Campaign != ""):
+		return invalid("recipient", "Recipient, channel and campaign belong to marketing; care and teaching stay inside the practice.")
 	case r.Purpose == consent.ForMarketing && (r.Recipient == "" || len(r.Recipient) > consent.MaxName):
 		return invalid("recipient", "Name who will receive the photo, as the authorization names them.")
 	case r.Purpose == consent.ForMarketing && !slices.Contains(consent.Channels, r.Channel):

@@ -33,6 +33,8 @@ type Config struct {
 	Media    *imaging.Pool
 	// Checkpoints keeps signed checkpoints outside the database.
 	Checkpoints Checkpoints
+	// Policies are what the practice forbids beyond the law; nil: nothing.
+	Policies *consent.Policies
 
 	Logger       *slog.Logger
 	Now          func() time.Time // UTC clock; for tests

@@ -18,6 +18,10 @@ type consentCommand struct {
 	Authorize consentAuthorize `cmd:"" help:"Record a signed marketing authorization (45 CFR 164.508)."`
 	List      consentList      `cmd:"" help:"List a patient's consents and authorizations."`
 	Revoke    consentRevoke    `cmd:"" help:"Revoke a consent or authorization, from this moment on."`
+	Copy      consentCopy      `cmd:"" help:"Record that the patient was given a copy of the signed authorization."`
+	Restrict  consentRestrict  `cmd:"" help:"Record a restriction that the patient asked for; it wins over every authorization."`
+	End       consentEnd       `cmd:"" help:"End a restriction, or a provider's assignment."`
+	Explain   consentExplain   `cmd:"" help:"Show why a release would be allowed or refused; releases nothing."`
 }
 
 type consentClinical struct {
@@ -25,10 +29,11 @@ type consentClinical struct {
 	Signer    string `required:"" help:"Who signed." placeholder:"NAME"`
 	Authority string `help:"If a representative signed: the authority to act for the patient."`
 	Signed    string `help:"When it was signed (default: now)." placeholder:"DATE"`
+	Teaching  bool   `help:"The patient also agreed to teaching inside the practice."`
 }
 
 func (c *consentClinical) Run(r *run) error {
-	in := api.NewClinical{Patient: id.Patient(c.Patient), SignedAt: time.Now().UTC(),
+	in := api.NewClinical{Patient: id.Patient(c.Patient), Teaching: c.Teaching, SignedAt: time.Now().UTC(),
 		Signer: consent.Signer{Name: c.Signer, IsRepresentative: c.Authority != "", Authority: c.Authority}}
 	if c.Signed != "" {
 		t, err := parseDay(c.Signed)
@@ -114,14 +119,26 @@ func (c *consentList) Run(r *run) error {
 	}
 	var rows [][]string
 	for _, v := range out.Clinical {
-		rows = append(rows, []string{string(v.ID), "clinical", v.Status, day(v.SignedAt), "-", ""})
+		rows = append(rows, []string{string(v.ID), "clinical", string(v.Status), day(v.SignedAt), "-", ""})
 	}
 	for _, v := range out.Authorizations {
 		until := dayOf(v.ExpiresAt)
 		if v.ExpiryEvent != "" {
 			until = "event: " + v.ExpiryEvent
 		}
-		rows = append(rows, []string{string(v.ID), "authorization", v.Status, dayOf(v.SignedAt), until, fmt.Sprintf("%q via %s", v.Recipients, v.Channels)})
+		rows = append(rows, []string{string(v.ID), "authorization", string(v.Status), dayOf(v.SignedAt), until, fmt.Sprintf("%q via %s", v.Recipients, v.Channels)})
+	}
+	for _, v := range out.Events {
+		if v.Kind != consent.Assigned && v.Kind != consent.Restricted && v.Kind != consent.Emergency {
+			continue // they show in the status of what they are about
+		}
+		status := "active"
+		for _, other := range out.Events {
+			if other.Kind == consent.Ended && other.Subject == string(v.ID) {
+				status = "ended"
+			}
+		}
+		rows = append(rows, []string{string(v.ID), string(v.Kind), status, day(v.ReceivedAt), dayOf(v.Until), fmt.Sprintf("%s %v", v.Subject, v.Purposes)})
 	}
 	return r.table(out, "ID\tKIND\tSTATUS\tSIGNED\tUNTIL\tFOR", rows)
 }

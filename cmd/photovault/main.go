@@ -40,20 +40,22 @@ type globals struct {
 type commands struct {
 	globals
 
-	Init    initCommand    `cmd:"" help:"Make a new vault: folder, keys, certificate, practice, first administrator."`
-	Serve   serveCommand   `cmd:"" help:"Run the service."`
-	Put     putCommand     `cmd:"" help:"Seal a photo and upload it."`
-	Get     getCommand     `cmd:"" help:"Ask for a token and fetch a photo with it."`
-	Photo   photoCommand   `cmd:"" help:"List, show and delete photos; read receipts."`
-	Patient patientCommand `cmd:"" help:"Add and find patients."`
-	Consent consentCommand `cmd:"" help:"Record, list and revoke consents and authorizations."`
-	User    userCommand    `cmd:"" help:"Add, list and revoke accounts."`
-	Audit   auditCommand   `cmd:"" help:"Read and verify the audit trail."`
-	Keys    keysCommand    `cmd:"" help:"List, rotate, rewrap and erase keys."`
-	Health  healthCommand  `cmd:"" help:"Ask the service on this machine whether it is ready."`
-	Fsck    fsckCommand    `cmd:"" help:"Compare catalog, objects and audit log; with --read-data authenticate every byte."`
-	Config_ configCommand  `cmd:"" name:"config" help:"Check a configuration, or print an example."`
-	Version versionCommand `cmd:"" help:"Print the version and the state of the FIPS module."`
+	Init     initCommand     `cmd:"" help:"Make a new vault: folder, keys, certificate, practice, first administrator."`
+	Serve    serveCommand    `cmd:"" help:"Run the service."`
+	Put      putCommand      `cmd:"" help:"Seal a photo and upload it."`
+	Get      getCommand      `cmd:"" help:"Ask for a token and fetch a photo with it."`
+	Photo    photoCommand    `cmd:"" help:"List, show and delete photos; read receipts."`
+	Patient  patientCommand  `cmd:"" help:"Add and find patients."`
+	Consent  consentCommand  `cmd:"" help:"Record, list and revoke consents and authorizations; explain decisions."`
+	Campaign campaignCommand `cmd:"" help:"Make, list and close campaigns; each release for marketing belongs to one."`
+	Review   reviewCommand   `cmd:"" help:"Emergencies that the privacy officer owes a look."`
+	User     userCommand     `cmd:"" help:"Add, list and revoke accounts."`
+	Audit    auditCommand    `cmd:"" help:"Read and verify the audit trail."`
+	Keys     keysCommand     `cmd:"" help:"List, rotate, rewrap and erase keys."`
+	Health   healthCommand   `cmd:"" help:"Ask the service on this machine whether it is ready."`
+	Fsck     fsckCommand     `cmd:"" help:"Compare catalog, objects and audit log; with --read-data authenticate every byte."`
+	Config_  configCommand   `cmd:"" name:"config" help:"Check a configuration, or print an example."`
+	Version  versionCommand  `cmd:"" help:"Print the version and the state of the FIPS module."`
 }
 
 const description = `A vault for before/after photos: sealed on the tablet, stripped of metadata,

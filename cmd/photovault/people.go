@@ -9,8 +9,42 @@ import (
 )
 
 type patientCommand struct {
-	Add  patientAdd  `cmd:"" help:"Add a patient under the practice's record number."`
-	Find patientFind `cmd:"" help:"Find a patient by record number."`
+	Add       patientAdd       `cmd:"" help:"Add a patient under the practice's record number."`
+	Find      patientFind      `cmd:"" help:"Find a patient by record number."`
+	Assign    patientAssign    `cmd:"" help:"Say that a provider treats the patient."`
+	Emergency patientEmergency `cmd:"" help:"Open the record of a patient you do not treat, for 60 minutes; it will be reviewed."`
+}
+
+type patientAssign struct {
+	Patient string `arg:"" help:"Patient's id."`
+	Account string `arg:"" help:"The provider's account; see: photovault user list."`
+}
+
+func (c *patientAssign) Run(r *run) error {
+	if !id.Valid(c.Patient) || !id.Valid(c.Account) {
+		return misuse("PATIENT and ACCOUNT must be ids, UUIDs")
+	}
+	var out api.Event
+	if err := r.post("/v1/patients/"+c.Patient+"/providers", api.NewAssignment{Account: id.Account(c.Account)}, &out); err != nil {
+		return err
+	}
+	return r.say(out, "%s", out.ID)
+}
+
+type patientEmergency struct {
+	Patient string `arg:"" help:"Patient's id."`
+	Reason  string `required:"" help:"Why; the privacy officer will read it."`
+}
+
+func (c *patientEmergency) Run(r *run) error {
+	if !id.Valid(c.Patient) {
+		return misuse("PATIENT must be a patient's id, a UUID")
+	}
+	var out api.Event
+	if err := r.post("/v1/patients/"+c.Patient+"/emergencies", api.NewEmergency{Reason: c.Reason}, &out); err != nil {
+		return err
+	}
+	return r.say(out, "%s: the record is open for care until %s", out.ID, dayOf(out.Until))
 }
 
 type patientAdd struct {

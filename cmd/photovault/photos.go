@@ -20,15 +20,17 @@ import (
 )
 
 type putCommand struct {
-	File     string        `arg:"" help:"Photo to send (JPEG), or - for standard input." placeholder:"FILE"`
-	Patient  string        `required:"" help:"Patient's id." placeholder:"ID"`
-	Kind     string        `help:"before, after or progress."`
-	View     string        `help:"View, such as frontal."`
-	BodySite string        `help:"Body site."`
-	Device   string        `help:"This device's id (a UUID); made up when absent." placeholder:"UUID"`
-	Capture  string        `help:"The capture's id (a UUID); give it again to resume the same photo." placeholder:"UUID"`
-	P256     bool          `help:"Seal with P-256 instead of the post-quantum default."`
-	Wait     time.Duration `help:"How long to wait until the photo is ready; 0 returns once it is received." default:"1m"`
+	File      string        `arg:"" help:"Photo to send (JPEG), or - for standard input." placeholder:"FILE"`
+	Patient   string        `required:"" help:"Patient's id." placeholder:"ID"`
+	Kind      string        `help:"before, after or progress."`
+	View      string        `help:"View, such as frontal."`
+	BodySite  string        `help:"Body site."`
+	Set       string        `help:"Photos that belong together, such as before and after: a UUID of your choice." placeholder:"ID"`
+	Treatment string        `help:"The course of treatment it shows: a UUID of your choice." placeholder:"ID"`
+	Device    string        `help:"This device's id (a UUID); made up when absent." placeholder:"UUID"`
+	Capture   string        `help:"The capture's id (a UUID); give it again to resume the same photo." placeholder:"UUID"`
+	P256      bool          `help:"Seal with P-256 instead of the post-quantum default."`
+	Wait      time.Duration `help:"How long to wait until the photo is ready; 0 returns once it is received." default:"1m"`
 }
 
 // Help is shown by photovault put --help.
@@ -59,7 +61,7 @@ func (c *putCommand) Run(r *run) error {
 	}
 	bar := newProgress(r.err, "uploading", r.JSON)
 	p, err := cl.Put(r.ctx, in, client.PutOptions{
-		Photo:  api.NewPhoto{Patient: c.Patient, Device: c.Device, Capture: c.Capture, Kind: c.Kind, View: c.View, BodySite: c.BodySite},
+		Photo:  api.NewPhoto{Patient: c.Patient, Device: c.Device, Capture: c.Capture, Kind: c.Kind, View: c.View, BodySite: c.BodySite, Set: c.Set, Treatment: c.Treatment},
 		Pinned: conf.UploadSigningKey, Practice: conf.Practice, Suite: suite, Progress: bar.update})
 	bar.done()
 	if err != nil {
@@ -78,10 +80,11 @@ func (c *putCommand) Run(r *run) error {
 
 type getCommand struct {
 	Photo     string        `arg:"" help:"Photo's id."`
-	Purpose   string        `required:"" help:"clinical or marketing."`
+	Purpose   string        `required:"" help:"clinical, teaching or marketing."`
 	Rendition string        `help:"original, web or thumb." default:"web"`
 	Recipient string        `help:"Marketing: who receives it, as the authorization names them."`
 	Channel   string        `help:"Marketing: website, social, print or in-office."`
+	Campaign  string        `help:"Marketing: the campaign it is for; see: photovault campaign list." placeholder:"ID"`
 	Output    string        `short:"o" help:"File to write; must not exist. - for standard output." default:"-" placeholder:"FILE"`
 	Token     bool          `help:"Only ask for the token and print it."`
 	Path      bool          `help:"Ask for a token in a path, for an <img>."`
@@ -92,7 +95,7 @@ type getCommand struct {
 func (getCommand) Help() string {
 	return `Examples:
   photovault get PHOTO --purpose clinical -o face.jpg
-  photovault get PHOTO --purpose marketing --recipient "Clinic website" --channel website -o web.jpg`
+  photovault get PHOTO --purpose marketing --campaign ID --recipient "Clinic website" --channel website -o web.jpg`
 }
 
 func (c *getCommand) Run(r *run) error {
@@ -109,7 +112,7 @@ func (c *getCommand) Run(r *run) error {
 	}
 	var t api.Token
 	err = cl.Post(r.ctx, "/v1/photos/"+c.Photo+"/tokens", api.NewToken{Purpose: consent.Purpose(c.Purpose), Rendition: c.Rendition,
-		Recipient: c.Recipient, Channel: c.Channel, Form: form, TTLSeconds: int(c.TTL / time.Second)}, &t)
+		Recipient: c.Recipient, Channel: c.Channel, Campaign: id.Campaign(c.Campaign), Form: form, TTLSeconds: int(c.TTL / time.Second)}, &t)
 	if err != nil {
 		return err
 	}
@@ -167,10 +170,10 @@ func (c *photoList) Run(r *run) error {
 				if u.UntilEvent != "" {
 					until = "event: " + u.UntilEvent
 				}
-				rows = append(rows, []string{string(p.Photo), p.Kind, fmt.Sprint(u.Renditions), fmt.Sprintf("%q", u.Recipients), fmt.Sprint(u.Channels), until})
+				rows = append(rows, []string{string(p.Photo), p.Kind, string(u.Campaign), fmt.Sprint(u.Renditions), fmt.Sprintf("%q", u.Recipients), fmt.Sprint(u.Channels), until})
 			}
 		}
-		return r.table(out, "PHOTO\tKIND\tRENDITIONS\tRECIPIENTS\tCHANNELS\tUNTIL", rows)
+		return r.table(out, "PHOTO\tKIND\tCAMPAIGN\tRENDITIONS\tRECIPIENTS\tCHANNELS\tUNTIL", rows)
 	}
 	if !id.Valid(c.Patient) {
 		return misuse("give --patient ID or --usable")

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"os"
 	"runtime/debug"
 	"strings"
 	"time"
@@ -73,8 +74,12 @@ func (c *serveCommand) Run(r *run) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
+	policies, err := conf.ReadPolicies()
+	if err != nil {
+		return err
+	}
 	service, err := vault.New(vault.Config{Practice: conf.Practice, Catalogs: s.catalog, Keys: s.keys, Blobs: s.blobs, Media: media,
-		Checkpoints: checkpointFile(conf.Checkpoint), Logger: log, Software: "photovault " + version,
+		Checkpoints: checkpointFile(conf.Checkpoint), Policies: policies, Logger: log, Software: "photovault " + version,
 		Ingests: conf.Server.Workers, SweepAge: c.SweepAge})
 	if err != nil {
 		return err
@@ -118,6 +123,9 @@ func (c *serveCommand) config(r *run) (*config.Config, error) {
 			return nil, err
 		}
 		conf := h.config(settings.Practice)
+		if _, err := os.Lstat(h.path("policies.cedar")); err == nil {
+			conf.Policies = h.path("policies.cedar")
+		}
 		if c.SwapIsEncrypted {
 			conf.Swap = config.SwapEncrypted
 		}

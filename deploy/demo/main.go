@@ -35,14 +35,15 @@ func main() {
 
 // walk is the state of a walk: a home folder, a running service, tokens by role.
 type walk struct {
-	ctx    context.Context
-	binary string
-	home   string
-	config string // empty: the embedded stores
-	server string
-	serve  *exec.Cmd
-	tokens map[string]string
-	step   int
+	campaign string
+	ctx      context.Context
+	binary   string
+	home     string
+	config   string // empty: the embedded stores
+	server   string
+	serve    *exec.Cmd
+	tokens   map[string]string
+	step     int
 }
 
 func demo(ctx context.Context, binary, photo, config string) (err error) {
@@ -165,7 +166,11 @@ func (w *walk) chain(photo, dir string) error {
 	}
 	w.note("no EXIF, GPS, XMP, IPTC or comment segment in %s", filepath.Base(clinical))
 
-	w.title("Marketing asks and is refused; clinical consent is not an authorization")
+	w.title("Marketing makes a campaign, asks and is refused; clinical consent is not an authorization")
+	if w.campaign, err = w.must("marketing", "campaign", "add", "Spring", "--purpose", "Show results of treatment to prospective patients",
+		"--recipient", "Clinic website", "--channel", "website"); err != nil {
+		return err
+	}
 	if err := w.refused("no_authorization", "marketing", w.marketing(id, "")...); err != nil {
 		return err
 	}
@@ -200,6 +205,10 @@ func (w *walk) chain(photo, dir string) error {
 		return err
 	}
 	if err := w.refused("authorization_revoked", "marketing", w.marketing(id, "")...); err != nil {
+		return err
+	}
+	if _, err := w.must("privacy", "consent", "explain", id, "--purpose", "marketing", "--recipient", "Clinic website", "--channel", "website",
+		"--campaign", w.campaign); err != nil {
 		return err
 	}
 
@@ -238,7 +247,7 @@ func (w *walk) chain(photo, dir string) error {
 }
 
 func (w *walk) marketing(id, file string) []string {
-	args := []string{"get", id, "--purpose", "marketing", "--recipient", "Clinic website", "--channel", "website"}
+	args := []string{"get", id, "--purpose", "marketing", "--campaign", w.campaign, "--recipient", "Clinic website", "--channel", "website"}
 	if file != "" {
 		args = append(args, "-o", file)
 	}

@@ -51,6 +51,12 @@ const (
 	ConsentRevoke      Action = "consent.revoke"
 	ConsentList        Action = "consent.list"
 	AuthorizeRecord    Action = "authorization.record"
+	RecordEvent        Action = "record.event" // the reason says of which kind
+	CampaignCreate     Action = "campaign.create"
+	CampaignClose      Action = "campaign.close"
+	CampaignList       Action = "campaign.list"
+	DecisionExplain    Action = "decision.explain"
+	ReviewList         Action = "review.list"
 	PhotoDeclare       Action = "photo.declare"
 	PhotoUpload        Action = "photo.upload"
 	PhotoUploadCancel  Action = "photo.upload.cancel"

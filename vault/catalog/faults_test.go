@@ -87,7 +87,7 @@ func TestErrorsHoldNoValues(t *testing.T) {
 	c := db.ForPractice(s.practice)
 	entry := &audit.Entry{Action: audit.PatientCreate}
 	var errs []error
-	errs = append(errs, c.AddPatient(t.Context(), &vault.Patient{ID: f.Patient.ID, Practice: s.practice, RecordNumber: "MRN-CANARY", Name: "Canary"}, entry))
+	errs = append(errs, c.AddPatient(t.Context(), &vault.Patient{ID: f.Patient.ID, Practice: s.practice, RecordNumber: "MRN-CANARY", Name: "Canary"}, nil, entry))
 	errs = append(errs, c.AddAccount(t.Context(), f.Account, f.Credential, entry))
 	errs = append(errs, c.AddClinical(t.Context(), f.Clinical, entry))
 	errs = append(errs, c.PlanObjects(t.Context(), vault.Object{ID: f.Ready.Renditions[0].Object}))

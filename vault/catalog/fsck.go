@@ -173,6 +173,15 @@ var sealedTables = []inspected{
 		}
 		return text(key[0]), &v.UploadKey, nil
 	}},
+	{"campaign", []string{"id"}, "t", "version", func(k *practiceKeys, key []any, scan func(...any) error) (string, any, error) {
+		var version int64
+		var sealed []byte
+		if err := scan(&version, &sealed); err != nil {
+			return "", nil, err
+		}
+		v, err := openCampaign(k, id.Campaign(text(key[0])), version, sealed)
+		return text(key[0]), v, err
+	}},
 	{"key_floor", []string{"below"}, "n", "version", func(k *practiceKeys, key []any, scan func(...any) error) (string, any, error) {
 		f := floor{Practice: k.practice}
 		var sealed []byte

@@ -11,9 +11,10 @@ import (
 	"photovault/vault/id"
 )
 
-// AddPatient adds the patient and the head of an empty record, epoch 0.
-func (c *practice) AddPatient(ctx context.Context, p *vault.Patient, e *audit.Entry) error {
-	if p.Practice != c.p {
+// AddPatient adds the patient and the head of a record, which is empty or
+// begins with who treats the patient.
+func (c *practice) AddPatient(ctx context.Context, p *vault.Patient, first *consent.Event, e *audit.Entry) error {
+	if p.Practice != c.p || first != nil && (first.Kind != consent.Assigned || first.Patient != p.ID) {
 		return errForeign
 	}
 	return c.change(ctx, e, func(tx querier, k *practiceKeys, _ *audit.Entry) error {
@@ -31,11 +32,16 @@ func (c *practice) AddPatient(ctx context.Context, p *vault.Patient, e *audit.En
 		if err := count(n, err, taken); err != nil {
 			return err
 		}
-		head := headOf(&consent.Record{Practice: c.p, Patient: p.ID})
+		record := &consent.Record{Practice: c.p, Patient: p.ID}
+		head := headOf(record)
 		if sealed, err = sealRow(k, head.place(), head); err != nil {
 			return err
 		}
 		_, err = tx.exec(ctx, `INSERT INTO subject (practice, id, epoch, sealed) VALUES ($1, $2, $3, $4)`, c.p, p.ID, head.Epoch, sealed)
+		if err != nil || first == nil {
+			return err
+		}
+		_, err = c.appendTo(ctx, tx, k, record, &permission{Kind: kindEvent, Event: first})
 		return err
 	})
 }

@@ -104,9 +104,12 @@ func (c *practice) DeclarePhoto(ctx context.Context, p *vault.Photo, g *vault.Gr
 		return nil, errForeign
 	}
 	var out *vault.Photo
-	err := c.change(ctx, e, func(tx querier, k *practiceKeys, e *audit.Entry) error {
+	err := c.change(ctx, e, func(tx querier, k *practiceKeys, e *audit.Entry) (err error) {
 		declared, grant := *p, *g
 		if err := tx.one(ctx, `SELECT id FROM subject WHERE practice = $1 AND id = $2`, []any{c.p, p.Patient}, func(scanner) error { return nil }); err != nil {
+			return err
+		}
+		if declared.SetBy, err = c.setMaker(ctx, tx, k, &declared); err != nil {
 			return err
 		}
 		sealed, err := sealRow(k, photoPlace(c.p, p.ID, p.Version), &declared)
@@ -138,6 +141,27 @@ func (c *practice) DeclarePhoto(ctx context.Context, p *vault.Photo, g *vault.Gr
 		return nil, err
 	}
 	return out, nil
+}
+
+// setMaker returns who declared the first photo of the photo's set: its own
+// declarer where there is none yet. A set belongs to one patient.
+func (c *practice) setMaker(ctx context.Context, tx querier, k *practiceKeys, p *vault.Photo) (id.Account, error) {
+	if p.Set == "" {
+		return "", nil
+	}
+	maker := p.DeclaredBy
+	err := tx.each(ctx, photoColumns+`WHERE practice = $1 AND patient = $2 ORDER BY id`, []any{c.p, p.Patient}, func(scan scanner) error {
+		var r photoRow
+		if err := r.scan(scan); err != nil {
+			return err
+		}
+		other, err := r.open(k)
+		if err == nil && other.Set == p.Set {
+			maker = other.SetBy
+		}
+		return err
+	})
+	return maker, err
 }
 
 // DeletePhoto also ends an upload or ingest of the photo.

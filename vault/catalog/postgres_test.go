@@ -96,7 +96,8 @@ func explain(t *testing.T, queries map[string]bool) {
 		`INSERT INTO upload SELECT 'p' || i % 5, 'u' || i, 'f' || i, 'a' || i, 10, 5, 1000000 + i, '\x00' FROM generate_series(1, 20000) i`,
 		`INSERT INTO segment SELECT 'p' || i % 5, 'u' || i, 0, 1, 'o' || i FROM generate_series(1, 20000) i`,
 		`INSERT INTO job SELECT 'p' || i % 5, 'f' || i, 1000000 + i, 0, 0 FROM generate_series(1, 20000) i`,
-		`INSERT INTO token SELECT 'p' || i % 5, 't' || i, decode(md5(i::text), 'hex'), 'a' || i, 's' || i, 'f' || i, i, '\x00' FROM generate_series(1, 20000) i`,
+		`INSERT INTO campaign SELECT 'p' || i % 5, 'k' || i, 1, '\x00' FROM generate_series(1, 20000) i`,
+		`INSERT INTO token SELECT 'p' || i % 5, 't' || i, decode(md5(i::text), 'hex'), 'a' || i, 's' || i, 'f' || i, i, '\x00', 'k' || i FROM generate_series(1, 20000) i`,
 		`INSERT INTO token_use SELECT 'p' || i % 5, 't' || i, 1, 1, '\x00' FROM generate_series(1, 20000) i`,
 		`INSERT INTO audit_entry SELECT 'p' || i % 5, 'e' || i, i, 's' || i % 5000, '\x00', '\x00', i, '\x00' FROM generate_series(1, 20000) i`,
 		`ANALYZE`,
@@ -331,7 +332,7 @@ func TestAKilledConnectionLeavesNothingHalf(t *testing.T) {
 	added, failed := 0, 0
 	for i := range 150 {
 		p := &vault.Patient{ID: id.New[id.Patient](), Practice: s.practice, RecordNumber: fmt.Sprint("R", i)}
-		switch err := c.AddPatient(t.Context(), p, &audit.Entry{Action: audit.PatientCreate, Outcome: audit.Allowed, Patient: p.ID}); {
+		switch err := c.AddPatient(t.Context(), p, nil, &audit.Entry{Action: audit.PatientCreate, Outcome: audit.Allowed, Patient: p.ID}); {
 		case err == nil:
 			added++
 		case errors.Is(err, vault.ErrUnavailable):
@@ -364,7 +365,7 @@ func TestADumpNamesNobody(t *testing.T) {
 	f := vaulttest.Furnish(t, db, s.practice)
 	const canary = "CANARY"
 	e := &audit.Entry{Action: audit.Release, Outcome: audit.Intent, Patient: f.Patient.ID, Recipient: canary + "-recipient", Reason: canary + "-reason"}
-	must(t, c.AddPatient(t.Context(), &vault.Patient{ID: id.New[id.Patient](), Practice: s.practice, RecordNumber: canary + "-number", Name: canary + "-name"}, e))
+	must(t, c.AddPatient(t.Context(), &vault.Patient{ID: id.New[id.Patient](), Practice: s.practice, RecordNumber: canary + "-number", Name: canary + "-name"}, nil, e))
 	cl := *f.Clinical
 	cl.ID, cl.Signer = id.New[id.Consent](), consent.Signer{Name: canary + "-signer", Authority: canary + "-authority"}
 	must(t, c.AddClinical(t.Context(), &cl, e))

@@ -238,17 +238,23 @@ func (c *practice) AddAuthorization(ctx context.Context, a *consent.Authorizatio
 
 func (c *practice) AddEvent(ctx context.Context, ev *consent.Event, e *audit.Entry) error {
 	return c.amend(ctx, ev.Patient, e, &permission{Kind: kindEvent, Event: ev}, func(r *consent.Record) error {
-		isClinical := slices.ContainsFunc(r.Clinicals, func(c consent.Clinical) bool { return string(c.ID) == ev.Subject })
-		isAuthorization := slices.ContainsFunc(r.Authorizations, func(a consent.Authorization) bool { return string(a.ID) == ev.Subject })
-		switch {
-		case ev.Kind != consent.Revoked && ev.Kind != consent.Expired:
+		if ev.Kind == consent.Deleted {
 			return errors.New("catalog: a photo's end is recorded by DeletePhoto")
-		case !isAuthorization && (ev.Kind == consent.Expired || !isClinical):
-			return vault.ErrNotFound
-		case hasEvent(r, ev.Kind, ev.Subject):
-			return &vault.ConflictError{Code: "already_revoked", Sentence: "This has been recorded before."}
 		}
-		return nil
+		switch r.Accepts(ev) {
+		case "":
+			return nil
+		case consent.EventTwice:
+			code := "already_recorded"
+			if ev.Kind == consent.Revoked || ev.Kind == consent.Expired {
+				code = "already_revoked"
+			}
+			return &vault.ConflictError{Code: code, Sentence: "This has been recorded before."}
+		case consent.EventSubjectUnknown:
+			return vault.ErrNotFound
+		default:
+			return &vault.InvalidError{Code: "event_incomplete"}
+		}
 	})
 }
 
@@ -257,23 +263,41 @@ func hasEvent(r *consent.Record, kind consent.EventKind, subject string) bool {
 }
 
 func (c *practice) PatientOf(ctx context.Context, subject string) (id.Patient, error) {
-	k, err := c.keys(ctx)
+	p, err := c.permission(ctx, subject)
 	if err != nil {
 		return "", err
+	}
+	if p.Kind == kindEvent {
+		return "", vault.ErrNotFound
+	}
+	_, _, _, patient := p.identity()
+	return patient, nil
+}
+
+func (c *practice) Event(ctx context.Context, ev id.Event) (id.Patient, *consent.Event, error) {
+	p, err := c.permission(ctx, string(ev))
+	if err != nil {
+		return "", nil, err
+	}
+	if p.Event == nil {
+		return "", nil, vault.ErrNotFound
+	}
+	return p.Event.Patient, p.Event, nil
+}
+
+// permission reads one row of a record by its id.
+func (c *practice) permission(ctx context.Context, subject string) (*permission, error) {
+	k, err := c.keys(ctx)
+	if err != nil {
+		return nil, err
 	}
 	var row recordRow
 	err = c.d.read().one(ctx, `SELECT kind, id, patient, sealed FROM permission WHERE practice = $1 AND id = $2`, []any{c.p, subject},
 		func(scan scanner) error { return scan(&row.kind, &row.id, &row.patient, &row.sealed) })
 	if err != nil {
-		return "", err
+		return nil, err
 	}
-	if _, err := row.openPermission(k); err != nil {
-		return "", err
-	}
-	if row.kind == kindEvent {
-		return "", vault.ErrNotFound
-	}
-	return row.patient, nil
+	return row.openPermission(k)
 }
 
 // Authorized trusts the clear columns: it is where to look, and what is found

@@ -14,10 +14,12 @@ import (
 // stands in the token's line. The key is the clinical one; the key of a
 // marketing rendition would be bound to its authorization.
 func releaseQuery(clock string) string {
-	return `SELECT 'token', t.practice, t.id, t.patient, t.account, t.photo, '', '', t.expires_at, ` + clock + `, t.sealed
+	return `SELECT 'token', t.practice, t.id, t.patient, t.account, t.photo, t.campaign, '', t.expires_at, ` + clock + `, t.sealed
 	FROM token t WHERE t.hash = $1
 UNION ALL SELECT 'account', x.practice, x.id, '', '', '', '', '', x.version, 0, x.sealed
 	FROM token t JOIN account x ON x.practice = t.practice AND x.id = t.account WHERE t.hash = $1
+UNION ALL SELECT 'campaign', x.practice, x.id, '', '', '', '', '', x.version, 0, x.sealed
+	FROM token t JOIN campaign x ON x.practice = t.practice AND x.id = t.campaign WHERE t.hash = $1
 UNION ALL SELECT 'photo', x.practice, x.id, x.patient, x.device, x.capture, x.state, '', x.version, 0, x.sealed
 	FROM token t JOIN photo x ON x.practice = t.practice AND x.id = t.photo WHERE t.hash = $1
 UNION ALL SELECT 'key', x.practice, x.photo, '', x.authorization_id, '', '', '', 0, 0, x.sealed
@@ -75,7 +77,7 @@ func (d *DB) release(ctx context.Context, h consent.BearerHash) (*vault.Release,
 		func(k *practiceKeys, rows map[string][]releaseRow, rel *vault.Release) ([]sighting, error) {
 			return nil, releaseToken(k, rows["token"][0], h, rel)
 		},
-		releaseHolder, releaseUses, releaseRecord, releasePhoto,
+		releaseHolder, releaseUses, releaseRecord, releasePhoto, releaseCampaign,
 	} {
 		s, err := step(k, rows, rel)
 		if err != nil {
@@ -89,7 +91,7 @@ func (d *DB) release(ctx context.Context, h consent.BearerHash) (*vault.Release,
 func releaseToken(k *practiceKeys, r releaseRow, h consent.BearerHash, rel *vault.Release) error {
 	t, err := openRow(k, place{"token", k.practice, r.id, 1}, r.sealed, func(v *consent.Token) bool {
 		return v.Practice == k.practice && string(v.ID) == r.id && v.Hash == h && v.Patient == r.patient &&
-			string(v.Account) == r.a && string(v.Photo) == r.b && ms(v.ExpiresAt) == r.n
+			string(v.Account) == r.a && string(v.Photo) == r.b && string(v.Campaign) == r.c && ms(v.ExpiresAt) == r.n
 	})
 	if err == nil {
 		rel.Token = *t
@@ -174,7 +176,6 @@ func releasePhoto(k *practiceKeys, rows map[string][]releaseRow, rel *vault.Rele
 	if deleted != (photo.State == vault.Removed) || deleted && rel.Key != nil {
 		return nil, errRow("photo")
 	}
-	rel.Photo = photo
-	rel.PhotoReady = photo.State == vault.Ready
+	rel.Photo, rel.Redemption.Photo = photo, photo.Subject()
 	return nil, nil
 }

@@ -40,7 +40,8 @@ var clear = map[string]string{
 	"upload":       "practice id photo owner length received expires_at",
 	"segment":      "practice upload start_at size object",
 	"job":          "practice photo not_before attempts lease_until",
-	"token":        "practice id hash account patient photo expires_at",
+	"token":        "practice id hash account patient photo expires_at campaign",
+	"campaign":     "practice id version",
 	"token_use":    "practice token n version",
 	"audit_entry":  "practice id ord patient mac seq head",
 	"upload_key":   "practice id seal_until version",
@@ -119,7 +120,7 @@ func TestNothingThatNamesAPersonIsInTheClear(t *testing.T) {
 	canaries := func(field string) string { return canary + "-" + field }
 	entry := &audit.Entry{Action: audit.Release, Outcome: audit.Intent, Patient: f.Patient.ID, Recipient: canaries("recipient"),
 		Reason: canaries("reason"), Source: canaries("source"), Channel: canaries("channel")}
-	must(t, c.AddPatient(t.Context(), &vault.Patient{ID: id.New[id.Patient](), Practice: s.practice, RecordNumber: canaries("number"), Name: canaries("name")}, entry))
+	must(t, c.AddPatient(t.Context(), &vault.Patient{ID: id.New[id.Patient](), Practice: s.practice, RecordNumber: canaries("number"), Name: canaries("name")}, nil, entry))
 	cl := *f.Clinical
 	cl.ID, cl.Signer = id.New[id.Consent](), consent.Signer{Name: canaries("signer"), Authority: canaries("authority")}
 	must(t, c.AddClinical(t.Context(), &cl, entry))

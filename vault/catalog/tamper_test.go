@@ -85,6 +85,9 @@ var reads = []struct {
 	{"patient by record number", func(t *testing.T, db *catalog.DB, s *scene) (any, error) {
 		return db.ForPractice(s.practice).PatientByRecordNumber(t.Context(), s.mine.Patient.RecordNumber)
 	}},
+	{"campaigns", func(t *testing.T, db *catalog.DB, s *scene) (any, error) {
+		return db.ForPractice(s.practice).Campaigns(t.Context())
+	}},
 	{"record", func(t *testing.T, db *catalog.DB, s *scene) (any, error) {
 		return db.ForPractice(s.practice).Record(t.Context(), s.mine.Patient.ID)
 	}},

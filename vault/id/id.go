@@ -29,6 +29,9 @@ type (
 	Entry         string // an audit entry
 	Token         string // a retrieval token's row (never the token itself)
 	UploadKey     string // a public key that tablets seal to
+	Set           string // photos that belong together, such as before and after
+	Treatment     string // a course of treatment, as the clinic's systems name it
+	Campaign      string // what marketing does with photos, and where
 )
 
 // ErrMalformed reports a string that is not a lower-case canonical UUIDv4.

@@ -31,6 +31,7 @@ func Catalog(t *testing.T, open func(t *testing.T) CatalogUnderTest) {
 		{"accounts", testAccounts},
 		{"patients", testPatients},
 		{"records", testRecords},
+		{"campaigns", testCampaigns},
 		{"photos", testPhotos},
 		{"uploads", testUploads},
 		{"ingest", testIngest},
@@ -84,7 +85,7 @@ func (s *shelf) patient(t testing.TB) *vault.Patient {
 	t.Helper()
 	s.n++
 	p := &vault.Patient{ID: id.New[id.Patient](), Practice: s.Practice, RecordNumber: "MRN-" + strconv.Itoa(s.n), Name: "Somebody", CreatedAt: s.now}
-	must(t, s.c.AddPatient(t.Context(), p, s.entry(audit.PatientCreate)))
+	must(t, s.c.AddPatient(t.Context(), p, nil, s.entry(audit.PatientCreate)))
 	return p
 }
 
@@ -204,11 +205,14 @@ func (s *shelf) ready(t testing.TB, p id.Patient, by id.Account) *vault.Photo {
 	return out
 }
 
-func (s *shelf) token(t testing.TB, photo *vault.Photo, by id.Account) *consent.Token {
+func (s *shelf) token(t testing.TB, photo *vault.Photo, by id.Account, change ...func(*consent.Token)) *consent.Token {
 	t.Helper()
 	k := &consent.Token{ID: id.New[id.Token](), Hash: consent.NewBearer(consent.TokenPrefix).Hash(), Practice: s.Practice, Account: by,
 		Patient: photo.Patient, Photo: photo.ID, Rendition: "web", Purpose: consent.ForCare, Form: consent.InHeader, Uses: 5,
 		IssuedAt: s.now, ExpiresAt: s.now.Add(time.Hour)}
+	for _, f := range change {
+		f(k)
+	}
 	must(t, s.c.AddToken(t.Context(), k, s.entry(audit.TokenIssue)))
 	return k
 }

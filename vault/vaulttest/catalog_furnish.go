@@ -22,8 +22,9 @@ type Furnished struct {
 	Declared      *vault.Photo  // with an upload of 100 bytes at 50
 	Upload        *vault.Upload // of Declared
 	Ready         *vault.Photo  // with its key
-	Token         *consent.Token
-	Uses          []consent.Use // of Token: one delivered, one incomplete
+	Campaign      *consent.Campaign
+	Token         *consent.Token // for Campaign
+	Uses          []consent.Use  // of Token: one delivered, one incomplete
 	UploadKey     *vault.UploadKey
 }
 
@@ -49,7 +50,8 @@ func Furnish(t testing.TB, c vault.Catalogs, p id.Practice) *Furnished {
 	must(t, err)
 	_, _, err = s.c.Integrate(t.Context(), 10000)
 	must(t, err)
-	f.Token = s.token(t, f.Ready, f.Account.ID)
+	f.Campaign = s.campaign(t)
+	f.Token = s.token(t, f.Ready, f.Account.ID, func(k *consent.Token) { k.Campaign = f.Campaign.ID })
 	for n, outcome := range []consent.UseOutcome{consent.UseComplete, consent.UseIncomplete} {
 		u := consent.Use{Practice: p, Token: f.Token.ID, N: n + 1, Outcome: outcome}
 		if ok, err := s.c.CommitUse(t.Context(), f.Patient.ID, 2, u, s.entry(audit.Release)); !ok || err != nil {

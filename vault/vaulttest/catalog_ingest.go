@@ -159,7 +159,7 @@ func testDeletion(t *testing.T, s *shelf) {
 		}
 		rel, err := s.Catalogs.Release(ctx, token.Hash)
 		must(t, err)
-		if rel.Key != nil || rel.PhotoReady {
+		if rel.Key != nil || rel.Redemption.Photo.Ready {
 			t.Error("the photo can still be opened")
 		}
 		var objects []id.Object

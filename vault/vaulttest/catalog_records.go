@@ -86,15 +86,15 @@ func testPatients(t *testing.T, s *shelf) {
 	})
 	t.Run("a record number that is taken is a conflict and writes nothing", func(t *testing.T) {
 		twin := &vault.Patient{ID: id.New[id.Patient](), Practice: s.Practice, RecordNumber: p.RecordNumber, CreatedAt: s.now}
-		err := s.logs(t, 0, func() error { return s.c.AddPatient(ctx, twin, s.entry(audit.PatientCreate)) })
+		err := s.logs(t, 0, func() error { return s.c.AddPatient(ctx, twin, nil, s.entry(audit.PatientCreate)) })
 		wantConflict(t, err, "record_number_taken")
 		_, err = s.c.Patient(ctx, twin.ID)
 		wantError(t, err, vault.ErrNotFound)
 	})
 	t.Run("adding writes one entry", func(t *testing.T) {
 		p := &vault.Patient{ID: id.New[id.Patient](), Practice: s.Practice, RecordNumber: "other", CreatedAt: s.now}
-		wantNothingWithoutEntry(t, func(ctx context.Context) error { return s.c.AddPatient(ctx, p, nil) })
-		must(t, s.logs(t, 1, func() error { return s.c.AddPatient(ctx, p, s.entry(audit.PatientCreate)) }))
+		wantNothingWithoutEntry(t, func(ctx context.Context) error { return s.c.AddPatient(ctx, p, nil, nil) })
+		must(t, s.logs(t, 1, func() error { return s.c.AddPatient(ctx, p, nil, s.entry(audit.PatientCreate)) }))
 	})
 	t.Run("unknown is not found", func(t *testing.T) {
 		_, err := s.c.Patient(ctx, id.New[id.Patient]())

@@ -37,7 +37,7 @@ func testReleases(t *testing.T, s *shelf) {
 			t.Errorf("record %+v", record)
 		}
 		want := &vault.Release{
-			Redemption: consent.Redemption{Now: got.Now, Token: *token, Record: record, PhotoReady: true, HolderActive: true,
+			Redemption: consent.Redemption{Now: got.Now, Token: *token, Record: record, Photo: photo.Subject(), HolderActive: true,
 				Holder: consent.Principal{Practice: s.Practice, Account: by.ID, Role: by.Role}},
 			Photo: photo, Key: &vault.PhotoKey{Photo: photo.ID, Wrapped: []byte("wrapped")},
 		}
@@ -317,7 +317,7 @@ func testPracticesApart(t *testing.T, s *shelf) {
 	}
 	// The same record number is no conflict.
 	twin := &vault.Patient{ID: id.New[id.Patient](), Practice: s.Other, RecordNumber: p.RecordNumber, CreatedAt: s.now}
-	must(t, other.AddPatient(ctx, twin, entry()))
+	must(t, other.AddPatient(ctx, twin, nil, entry()))
 	wantError(t, second(s.Catalogs.ForPractice(id.New[id.Practice]()).Patient(ctx, p.ID)), vault.ErrNotFound)
 }
 

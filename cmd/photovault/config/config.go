@@ -29,6 +29,7 @@ type Config struct {
 	Server     Server      `yaml:"server"`     // what clients meet
 	Swap       string      `yaml:"swap"`       // none (the default) or encrypted: a declaration
 	Checkpoint string      `yaml:"checkpoint"` // file outside of the database, one a replica
+	Policies   string      `yaml:"policies"`   // what the practice forbids beyond the law, in Cedar; empty: nothing
 	Keys       Keys        `yaml:"keys"`       // one of the key services
 	Objects    Objects     `yaml:"objects"`    // one of the object stores
 	Catalog    Catalog     `yaml:"catalog"`    // one of the databases

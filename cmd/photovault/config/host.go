@@ -41,6 +41,9 @@ func (h Host) check(c *Config, r *report) {
 	h.checkAuthorities(c, r)
 	h.checkFolders(c, r)
 	h.checkInside(c, r)
+	if _, bad := c.policies(h.User); bad != nil && !r.faulty("policies") {
+		r.add("policies", bad.Code, "%s", bad.Sentence)
+	}
 	if c.Swap == SwapNone || c.Swap == "" {
 		if device := h.Swap(); device != "" {
 			r.add("swap", SwapEnabled, "swap is enabled (%s): photos and keys could be written to it in clear; turn it off (swapoff -a), "+

@@ -106,7 +106,7 @@ func readConfig(path string, user int) ([]byte, *Fault) {
 // files are all settings that name a file or folder.
 func (c *Config) files() map[string]*string {
 	all := map[string]*string{
-		"server.certificate": &c.Server.Certificate, "server.key": &c.Server.Key, "server.ca": &c.Server.CA, "checkpoint": &c.Checkpoint,
+		"server.certificate": &c.Server.Certificate, "server.key": &c.Server.Key, "server.ca": &c.Server.CA, "checkpoint": &c.Checkpoint, "policies": &c.Policies,
 		"objects.directory": &c.Objects.Directory, "catalog.sqlite": &c.Catalog.SQLite,
 	}
 	if t := c.Keys.Transit; t != nil {

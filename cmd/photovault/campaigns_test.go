@@ -1,0 +1,84 @@
+package main
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"photovault/api"
+)
+
+// Relations, restrictions, emergencies, campaigns and explanations, by the
+// commands that people type.
+func TestCommandsOfConsent(t *testing.T) {
+	v := newVault(t)
+	patient := v.patientWithConsent("MRN-CONSENT")
+	var p api.Photo
+	if err := json.Unmarshal([]byte(v.must("provider", "put", photoFile(t, generatedPhoto(t)), "--patient", patient, "--json")), &p); err != nil {
+		t.Fatal(err)
+	}
+	photo := string(p.ID)
+	v.tokens["colleague"] = v.must("admin", "user", "add", "The colleague", "--role", "provider")
+	var colleague string
+	for _, line := range strings.Split(v.must("admin", "user", "list"), "\n") {
+		if strings.Contains(line, "The colleague") {
+			colleague, _, _ = strings.Cut(line, " ")
+		}
+	}
+	says := func(role, want string, args ...string) string {
+		t.Helper()
+		out, errs, err := v.run(role, args...)
+		if out += errs; err != nil && errs == "" {
+			t.Fatal(err)
+		}
+		if !strings.Contains(out, want) {
+			t.Errorf("%s %v: %q is not in\n%s", role, args, want, out)
+		}
+		return strings.TrimSpace(out)
+	}
+	says("colleague", "no_relation", "get", photo, "--purpose", "clinical")
+	says("colleague", "open for care until", "patient", "emergency", patient, "--reason", "anaphylaxis")
+	says("colleague", "emergency/", "consent", "explain", photo, "--purpose", "clinical")
+	owed := says("privacy", "anaphylaxis", "review")
+	emergency, _, _ := strings.Cut(strings.Split(owed, "\n")[1], " ")
+	says("privacy", "reviewed", "review", "done", emergency, "--finding", "justified")
+	says("privacy", "none", "review", "list")
+	assignment := v.must("front-desk", "patient", "assign", patient, colleague)
+	says("colleague", "assignment/", "consent", "explain", photo, "--purpose", "clinical")
+	says("front-desk", "ended", "consent", "end", assignment)
+
+	campaign := v.must("marketing", "campaign", "add", "Spring", "--purpose", "Show results of treatment to prospective patients",
+		"--recipient", "Clinic website", "--channel", "website", "--until", "2099-01-01")
+	says("front-desk", "Spring", "campaign", "list")
+	release := []string{"--purpose", "marketing", "--recipient", "Clinic website", "--channel", "website", "--campaign", campaign}
+	says("privacy", "164.508(a)(3)(i)", append([]string{"consent", "explain", photo}, release...)...)
+
+	var example map[string]any
+	if err := json.Unmarshal([]byte(v.must("front-desk", "consent", "authorize", "--example")), &example); err != nil {
+		t.Fatal(err)
+	}
+	example["patient"], example["draft"] = patient, true
+	delete(example, "copy_given_at")
+	file := filepath.Join(t.TempDir(), "draft.json")
+	text, err := json.Marshal(example)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(file, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	draft := v.must("front-desk", "consent", "authorize", file)
+	says("front-desk", "draft", "consent", "list", "--patient", patient)
+	says("marketing", "authorization_incomplete", append([]string{"get", photo}, release...)...)
+	says("front-desk", "has a copy", "consent", "copy", draft)
+	says("marketing", "allowed by", append([]string{"consent", "explain", photo}, release...)...)
+	says("marketing", campaign, "photo", "list", "--usable")
+
+	restriction := v.must("front-desk", "consent", "restrict", "--patient", patient, "--photo", photo, "--purpose", "marketing", "--reason", "recognised")
+	says("marketing", "photo_restricted", append([]string{"get", photo}, release...)...)
+	says("front-desk", "ended", "consent", "end", restriction)
+	says("marketing", "closed", "campaign", "close", campaign)
+	says("marketing", "campaign_not_running", append([]string{"get", photo}, release...)...)
+}

@@ -1,0 +1,182 @@
+package consent
+
+import (
+	"slices"
+	"time"
+
+	"photovault/vault/id"
+)
+
+// EventKind is what happened to a consent, an authorization, a photo or the
+// relation to a provider.
+type EventKind string
+
+// Event kinds and what their Subject is.
+const (
+	Revoked    EventKind = "revoked"     // a consent or authorization, 164.508(b)(5)
+	Expired    EventKind = "expired"     // an authorization whose expiry event has happened, 164.508(c)(1)(v)
+	FoundFalse EventKind = "found-false" // an authorization with something material known to be false, 164.508(b)(2)(v)
+	CopyGiven  EventKind = "copy-given"  // an authorization whose signed copy the patient was given, 164.508(c)(4)
+	Deleted    EventKind = "deleted"     // a photo
+	Restricted EventKind = "restricted"  // a photo, or the patient for all of them, 164.522(a)
+	Assigned   EventKind = "assigned"    // a provider's account, who treats the patient from here on
+	Emergency  EventKind = "emergency"   // a provider's account, who opened the record without treating the patient, 164.312(a)(2)(ii)
+	Ended      EventKind = "ended"       // an event of kind Restricted or Assigned
+	Reviewed   EventKind = "reviewed"    // an event of kind Emergency that the privacy officer has looked at
+)
+
+// EmergencyLife is how long an emergency opens a patient's record.
+const EmergencyLife = time.Hour
+
+// Event is appended to a patient's record and never changed.
+type Event struct {
+	ID         id.Event    `json:"id"`
+	Practice   id.Practice `json:"practice"`
+	Patient    id.Patient  `json:"patient"`
+	Kind       EventKind   `json:"kind"`
+	Subject    string      `json:"subject"`     // id of what Kind says
+	ReceivedAt time.Time   `json:"received_at"` // when the practice was told
+	EnteredAt  time.Time   `json:"entered_at"`  // when photovault was told: from here on it is obeyed
+	EnteredBy  id.Account  `json:"entered_by"`
+	Purposes   []Purpose   `json:"purposes,omitempty"` // of a restriction: what it forbids
+	Reason     string      `json:"reason,omitempty"`   // of a restriction or an emergency
+}
+
+// EventRefusal is why an event cannot be appended to a record.
+type EventRefusal string
+
+// Why an event is not accepted.
+const (
+	EventSubjectUnknown EventRefusal = "subject_unknown"
+	EventTwice          EventRefusal = "already_recorded"
+	EventIncomplete     EventRefusal = "event_incomplete"
+)
+
+// Accepts decides whether the event may follow on what the record holds; an
+// empty answer means that it may. That a photo or an account exists, the
+// record does not know.
+func (r *Record) Accepts(e *Event) EventRefusal {
+	switch e.Kind {
+	case Revoked:
+		if r.authorization(e.Subject) == nil && !slices.ContainsFunc(r.Clinicals, func(c Clinical) bool { return string(c.ID) == e.Subject }) {
+			return EventSubjectUnknown
+		}
+	case Expired, FoundFalse, CopyGiven:
+		a := r.authorization(e.Subject)
+		if a == nil {
+			return EventSubjectUnknown
+		}
+		if e.Kind == CopyGiven && (!a.CopyGivenAt.IsZero() || e.ReceivedAt.Before(a.SignedAt)) {
+			return EventTwice
+		}
+	case Ended:
+		if !r.hasEvent(e.Subject, Restricted, Assigned) {
+			return EventSubjectUnknown
+		}
+	case Reviewed:
+		if !r.hasEvent(e.Subject, Emergency) {
+			return EventSubjectUnknown
+		}
+	case Restricted:
+		if len(e.Purposes) == 0 || blank(e.Reason) || slices.ContainsFunc(e.Purposes, func(p Purpose) bool { return !slices.Contains(Purposes, p) }) {
+			return EventIncomplete
+		}
+		return "" // several may stand beside each other
+	case Emergency:
+		if blank(e.Reason) {
+			return EventIncomplete
+		}
+		return ""
+	case Assigned:
+		if r.assigned(id.Account(e.Subject)) != nil {
+			return EventTwice
+		}
+		return ""
+	case Deleted:
+	default:
+		return EventIncomplete
+	}
+	if r.has(e.Kind, e.Subject) {
+		return EventTwice
+	}
+	return ""
+}
+
+func (r *Record) has(kind EventKind, subject string) bool {
+	return slices.ContainsFunc(r.Events, func(e Event) bool { return e.Kind == kind && e.Subject == subject })
+}
+
+// happenings are the events of a record by subject, read once for a decision
+// that asks for many.
+type happenings map[string]happening
+
+type happening struct {
+	revoked, expired, foundFalse bool
+	copyGiven                    time.Time
+}
+
+func (r *Record) happenings() happenings {
+	h := make(happenings, len(r.Events))
+	for i := range r.Events {
+		e := &r.Events[i]
+		of := h[e.Subject]
+		switch e.Kind {
+		case Revoked:
+			of.revoked = true
+		case Expired:
+			of.expired = true
+		case FoundFalse:
+			of.foundFalse = true
+		case CopyGiven:
+			of.copyGiven = e.ReceivedAt
+		default:
+			continue
+		}
+		h[e.Subject] = of
+	}
+	return h
+}
+
+func (r *Record) hasEvent(event string, kinds ...EventKind) bool {
+	return slices.ContainsFunc(r.Events, func(e Event) bool { return string(e.ID) == event && slices.Contains(kinds, e.Kind) })
+}
+
+// standing returns the first event for which f holds and that has not ended.
+func (r *Record) standing(f func(*Event) bool) *Event {
+	for i := range r.Events {
+		if e := &r.Events[i]; f(e) && !r.has(Ended, string(e.ID)) {
+			return e
+		}
+	}
+	return nil
+}
+
+func (r *Record) assigned(a id.Account) *Event {
+	return r.standing(func(e *Event) bool { return e.Kind == Assigned && e.Subject == string(a) })
+}
+
+// emergency returns the account's emergency that is open at now.
+func (r *Record) emergency(a id.Account, now time.Time) *Event {
+	return r.standing(func(e *Event) bool {
+		return e.Kind == Emergency && e.Subject == string(a) && !now.Before(e.EnteredAt) && now.Before(e.EnteredAt.Add(EmergencyLife))
+	})
+}
+
+// restricted returns a restriction of the photo, or of all the patient's, for
+// the purpose.
+func (r *Record) restricted(p id.Photo, purpose Purpose) *Event {
+	return r.standing(func(e *Event) bool {
+		return e.Kind == Restricted && (e.Subject == string(p) || e.Subject == string(r.Patient)) && slices.Contains(e.Purposes, purpose)
+	})
+}
+
+// Owed returns the emergencies that nobody has reviewed yet.
+func (r *Record) Owed() []Event {
+	var out []Event
+	for _, e := range r.Events {
+		if e.Kind == Emergency && !r.has(Reviewed, string(e.ID)) {
+			out = append(out, e)
+		}
+	}
+	return out
+}
