@@ -25,16 +25,22 @@ fi
 [ -n "$PHOTOVAULT_NODE_MODULES" ] || missing+=("npm packages (stock tus and HPKE clients)")
 
 # The real servers of production mode: those that run, or, where nothing may be
-# left out, some of our own for as long as the tests take.
+# left out, some of our own for as long as the tests take. Others' servers are
+# not shared then, unless they are named: they could end in the middle.
 stack() { (cd deploy/devstack && GOFIPS140=off go run . "$@"); }
-export PHOTOVAULT_DEVSTACK="${PHOTOVAULT_DEVSTACK:-${TMPDIR:-/tmp}/photovault-devstack-$(id -u)}"
-if [ ! -e "$PHOTOVAULT_DEVSTACK/devstack.json" ]; then
-  if [ "$require" = all ]; then
-    own=$(mktemp -d)
-    chmod 711 "$own" # PostgreSQL's own user must get through
-    PHOTOVAULT_DEVSTACK="$own/stack"
-    trap 'stack down; rmdir "$own"' EXIT
-    stack up
+shared="${TMPDIR:-/tmp}/photovault-devstack-$(id -u)"
+if [ -n "${PHOTOVAULT_DEVSTACK:-}" ]; then
+  export PHOTOVAULT_DEVSTACK
+elif [ "$require" = all ]; then
+  own=$(mktemp -d)
+  chmod 711 "$own" # PostgreSQL's own user must get through
+  export PHOTOVAULT_DEVSTACK="$own/stack"
+  trap 'stack down; rmdir "$own"' EXIT
+  stack up
+else
+  export PHOTOVAULT_DEVSTACK="$shared"
+  if [ -e "$shared/devstack.json" ]; then
+    stack up # starts them again where they ended with the machine
   else
     missing+=("real servers (make devstack)")
   fi

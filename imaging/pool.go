@@ -165,29 +165,38 @@ func (p *Pool) take(ctx context.Context) (*worker, error) {
 	}
 }
 
-// run has one worker carry out one request.
+// run has one worker carry out one request. One that was killed from outside, as by an operator or the
+// kernel short of memory, says nothing about the photo: another is asked, once.
 func (p *Pool) run(ctx context.Context, mode wire.Mode, peak *int64, blobs ...[]byte) (wire.Answer, error) {
+	a, killed, err := p.runOnce(ctx, mode, peak, blobs)
+	if killed {
+		a, _, err = p.runOnce(ctx, mode, peak, blobs)
+	}
+	return a, err
+}
+
+func (p *Pool) runOnce(ctx context.Context, mode wire.Mode, peak *int64, blobs [][]byte) (a wire.Answer, killed bool, err error) {
 	w, err := p.take(ctx)
 	if err != nil {
-		return wire.Answer{}, err
+		return wire.Answer{}, false, err
 	}
 	limited, cancel := context.WithTimeout(ctx, p.cfg.WallClock)
 	defer cancel()
 	q := wire.Request{Mode: mode, Blobs: blobs, Limits: wire.Limits{
 		MaxPixels: p.cfg.Limits.MaxPixels, MaxSide: p.cfg.Limits.MaxSide, MemoryBytes: p.cfg.MemoryBytes}}
-	a, err := w.ask(limited, q, p.maxAnswer())
+	a, err = w.ask(limited, q, p.maxAnswer())
 	*peak = max(*peak, w.peak)
 	switch {
 	case err != nil && ctx.Err() != nil:
-		return wire.Answer{}, context.Cause(ctx)
+		return wire.Answer{}, false, context.Cause(ctx)
 	case err != nil:
 		r := w.verdict(limited.Err() != nil)
 		p.cfg.Logger.Warn("imaging: media worker failed", "code", r.Code, "state", w.state.String(), "err", err)
-		return wire.Answer{}, r
+		return wire.Answer{}, r.Code == WorkerFailed && w.killed(), r
 	case a.Code != "":
-		return wire.Answer{}, refusal(a.Code)
+		return wire.Answer{}, false, refusal(a.Code)
 	}
-	return a, nil
+	return a, false, nil
 }
 
 // maxAnswer bounds the renditions of one photo together. A photo that is coded anew may grow.

@@ -132,3 +132,9 @@ func (w *worker) verdict(timedOut bool) *Refusal {
 	}
 	return &Refusal{WorkerFailed, "the media worker failed on the photo"}
 }
+
+// killed says whether the worker neither ended by itself nor crashed.
+func (w *worker) killed() bool {
+	status, _ := w.state.Sys().(syscall.WaitStatus)
+	return status.Signaled() && status.Signal() == syscall.SIGKILL
+}
