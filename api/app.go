@@ -220,9 +220,9 @@ func (s *Server) serve(r route) fiber.Handler {
 
 // bearer returns the secret of the Authorization header (RFC 6750 §2.1).
 func bearer(c *fiber.Ctx) consent.Bearer {
-	const scheme = "Bearer "
+	const scheme = "Bearer " // in any case (RFC 9110 §11.1)
 	h := c.Get(fiber.HeaderAuthorization)
-	if len(h) <= len(scheme) || h[:len(scheme)] != scheme {
+	if len(h) <= len(scheme) || !strings.EqualFold(h[:len(scheme)], scheme) {
 		return ""
 	}
 	return consent.Bearer(h[len(scheme):])

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"photovault/api/identity"
 	"photovault/consent"
 	"photovault/vault"
 )
@@ -27,21 +28,23 @@ func (c *call) contentInPath() error {
 }
 
 func (c *call) deliver(req vault.ContentRequest) error {
-	if err := c.server.Auth.SlowDown(c.ctx, c.source); err != nil {
-		return err
-	}
 	req.Source = c.source
-	prefetch := strings.Contains(c.Get("Sec-Purpose"), "prefetch")
+	prefetch := isPrefetch(c.Get("Sec-Purpose")) || isPrefetch(c.Get("Purpose")) || isPrefetch(c.Get("X-Moz"))
 	req.Peek = c.Method() == "HEAD" || prefetch
 	d, err := c.service().OpenContent(c.ctx, req)
 	if err != nil {
-		if errors.Is(err, vault.ErrUnknownToken) {
-			c.server.Auth.Failed(c.ctx, c.source)
+		// What is right is never slowed down; what is wrong, or was refused
+		// before, is counted and in the end not looked at any more.
+		if errors.Is(err, vault.ErrUnknownToken) && c.server.Auth.Failed(c.source) {
+			return identity.ErrSlowDown
 		}
 		return err
 	}
 	if prefetch { // nothing is released to a guess
 		return c.SendStatus(204)
+	}
+	if len(c.server.FrameAncestors) > 0 { // an EMR of another site shows it in an <img>
+		c.Set("Cross-Origin-Resource-Policy", "cross-origin")
 	}
 	c.Set("Content-Type", d.ContentType)
 	c.Set("Content-Disposition", "inline")
@@ -62,6 +65,10 @@ func (c *call) deliver(req vault.ContentRequest) error {
 	d.OnCut(func() { reset(conn) })
 	return c.SendStream(&outgoing{d}, int(d.Length))
 }
+
+// isPrefetch: browsers say so in one of three headers, newest first
+// (Fetch, Sec-Purpose).
+func isPrefetch(h string) bool { return strings.Contains(strings.ToLower(h), "prefetch") }
 
 // reset ends a connection at once: what the system still holds of a photo does
 // not leave either, and nobody waits for a receiver that takes nothing.

@@ -14,25 +14,27 @@ import (
 // Redemption is the current state a use of a token is decided on, read in one
 // query from the primary.
 type Redemption struct {
-	Now          time.Time // the database's clock, UTC
-	Token        Token
-	Holder       Principal // the account the token was issued to, as it is now
-	HolderActive bool
-	Record       *Record
-	Photo        Photo
-	Campaign     *Campaign // of the token; nil: none, or not there any more
-	Policies     *Policies // of the practice; nil: none
-	Uses         []Use
+	Now           time.Time // the database's clock, UTC
+	Token         Token
+	Holder        Principal // the account the token was issued to, as it is now
+	HolderActive  bool
+	HolderVersion int64 // of the account
+	Record        *Record
+	Photo         Photo
+	Campaign      *Campaign // of the token; nil: none, or not there any more
+	Policies      *Policies // of the practice; nil: none
+	Uses          []Use
 }
 
 // Approval is a decision that a use may go ahead on the state it was made on.
 // It opens nothing: only committing it mints a Permit. Its zero value is refused.
 type Approval struct {
-	token  Token
-	epoch  int64
-	use    Use
-	basis  []string
-	holder Principal
+	token   Token
+	epoch   int64
+	use     Use
+	basis   []string
+	holder  Principal
+	version int64 // of the holder's account
 }
 
 // DecideUse decides a use of a token. Exactly one of the results is set.
@@ -49,7 +51,7 @@ func DecideUse(r *Redemption) (*Approval, *Refusal) {
 		return nil, &d.Refusals[0]
 	}
 	return &Approval{
-		token: r.Token, epoch: r.Record.Epoch, basis: d.Basis, holder: r.Holder,
+		token: r.Token, epoch: r.Record.Epoch, basis: d.Basis, holder: r.Holder, version: r.HolderVersion,
 		use: Use{Practice: r.Token.Practice, Token: r.Token.ID, N: n, Outcome: UseBegun},
 	}, nil
 }
@@ -66,13 +68,21 @@ func (r *Redemption) question() Question {
 	}
 }
 
+// Fence is the state that a use was approved on.
+type Fence struct {
+	Patient id.Patient
+	Epoch   int64 // of the patient's record
+	Account id.Account
+	Version int64 // of the account
+}
+
 // UseCommitter writes a use and its audit entry in one durable statement,
-// fenced on the patient's epoch.
+// fenced on the patient's epoch and the account's version.
 type UseCommitter interface {
-	// CommitUse returns true only when both rows are durable and the
-	// patient's epoch was still epoch; false when it was not, or another
-	// use took the number. After an error the caller must assume nothing.
-	CommitUse(ctx context.Context, patient id.Patient, epoch int64, u Use, e *audit.Entry) (bool, error)
+	// CommitUse returns true only when both rows are durable and nothing in
+	// the fence had moved; false when something had, or another use took the
+	// number. After an error the caller must assume nothing.
+	CommitUse(ctx context.Context, f Fence, u Use, e *audit.Entry) (bool, error)
 }
 
 // ErrSuperseded reports that the state changed between decision and commit;
@@ -86,7 +96,7 @@ func Commit(ctx context.Context, c UseCommitter, a *Approval, source string) (*P
 		return nil, errors.New("consent: commit without approval")
 	}
 	e := a.entry(audit.Intent, source)
-	ok, err := c.CommitUse(ctx, a.token.Patient, a.epoch, a.use, e)
+	ok, err := c.CommitUse(ctx, Fence{a.token.Patient, a.epoch, a.holder.Account, a.version}, a.use, e)
 	if err != nil {
 		return nil, fmt.Errorf("consent: commit use: %w", err)
 	}

@@ -21,7 +21,7 @@ type commits struct {
 	entry *audit.Entry
 }
 
-func (c *commits) CommitUse(_ context.Context, _ id.Patient, _ int64, _ consent.Use, e *audit.Entry) (bool, error) {
+func (c *commits) CommitUse(_ context.Context, _ consent.Fence, _ consent.Use, e *audit.Entry) (bool, error) {
 	c.entry = e
 	return c.ok, c.err
 }

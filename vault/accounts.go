@@ -90,5 +90,6 @@ func (s *Service) RevokeAccount(ctx context.Context, who consent.Principal, a id
 	if err := s.Catalogs.ForPractice(who.Practice).RevokeAccount(ctx, a, e); err != nil {
 		return s.failed(ctx, who, e, err)
 	}
+	s.streams.recheck()
 	return nil
 }

@@ -176,8 +176,24 @@ type Releases interface {
 	AddToken(ctx context.Context, t *consent.Token, e *audit.Entry) error
 	// FinishUse records how a delivery ended.
 	FinishUse(ctx context.Context, u consent.Use, o consent.UseOutcome, e *audit.Entry) error
-	// Epochs returns the current epoch of each patient, in one query.
-	Epochs(ctx context.Context, patients []id.Patient) (map[id.Patient]int64, error)
+	// Versions returns, in one query, what a running delivery stands on: the
+	// epoch of each patient and the version of each account and campaign.
+	// What is not there is left out.
+	Versions(ctx context.Context, of Standing) (Versions, error)
+}
+
+// Standing names what deliveries stand on.
+type Standing struct {
+	Patients  []id.Patient
+	Accounts  []id.Account
+	Campaigns []id.Campaign
+}
+
+// Versions are the current ones of what Standing names, by id.
+type Versions struct {
+	Patients  map[id.Patient]int64
+	Accounts  map[id.Account]int64
+	Campaigns map[id.Campaign]int64
 }
 
 // AuditLog is written by every method above too.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"slices"
 	"sync"
 	"time"
 
@@ -30,9 +31,31 @@ type Delivery struct {
 	finish    func(consent.UseOutcome) error
 	cut       func()
 
-	hash    consent.BearerHash
-	patient id.Patient
-	epoch   int64
+	hash   consent.BearerHash
+	stands basis
+}
+
+// basis is the state that a delivery was last found allowed on.
+type basis struct {
+	patient  id.Patient
+	epoch    int64
+	account  id.Account
+	version  int64
+	campaign id.Campaign // empty: none
+	edition  int64       // version of the campaign
+}
+
+func basisOf(r *consent.Redemption) basis {
+	b := basis{patient: r.Token.Patient, epoch: r.Record.Epoch, account: r.Token.Account, version: r.HolderVersion, campaign: r.Token.Campaign}
+	if r.Campaign != nil {
+		b.edition = r.Campaign.Version
+	}
+	return b
+}
+
+// unmoved reports whether everything is as it was.
+func (b basis) unmoved(v Versions) bool {
+	return v.Patients[b.patient] == b.epoch && v.Accounts[b.account] == b.version && (b.campaign == "" || v.Campaigns[b.campaign] == b.edition)
 }
 
 // ErrCut reports a stream ended because consent was withdrawn, or could not be
@@ -115,13 +138,17 @@ type watch struct {
 
 func (w *watch) add(d *Delivery, s *Service, rel *Release, req ContentRequest, permit *consent.Permit, body plaintext) {
 	d.body, d.left, d.confirmed = body, d.Length, time.Now()
-	d.hash, d.patient, d.epoch = req.Token.Hash(), rel.Token.Patient, rel.Record.Epoch
+	d.hash, d.stands = req.Token.Hash(), basisOf(&rel.Redemption)
 	practice := rel.Token.Practice
 	d.finish = func(o consent.UseOutcome) error {
 		w.mu.Lock()
 		delete(w.running, d)
 		w.mu.Unlock()
-		return s.finish(practice, permit.Use, o, permit.Outcome(o))
+		err := s.finish(practice, permit.Use, o, permit.Outcome(o))
+		if err != nil { // it counts as released all the same
+			s.Logger.Error("how a delivery ended could not be recorded", "token", permit.Use.Token, "use", permit.Use.N, "error", err)
+		}
+		return err
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -167,52 +194,65 @@ func (w *watch) check(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
 	w.mu.Lock()
-	var all []*Delivery
-	patients := map[id.Patient]bool{}
+	var (
+		all []*Delivery
+		of  Standing
+	)
 	for d := range w.running {
 		all = append(all, d)
-		patients[d.patient] = true
+		b, _ := d.standing()
+		of.Patients, of.Accounts = append(of.Patients, b.patient), append(of.Accounts, b.account)
+		if b.campaign != "" {
+			of.Campaigns = append(of.Campaigns, b.campaign)
+		}
 	}
 	w.mu.Unlock()
 	if len(all) == 0 {
 		return
 	}
-	list := make([]id.Patient, 0, len(patients))
-	for p := range patients {
-		list = append(list, p)
-	}
+	of.Patients, of.Accounts, of.Campaigns = distinct(of.Patients), distinct(of.Accounts), distinct(of.Campaigns)
 	asked := time.Now()
-	epochs, err := w.service.Catalogs.ForPractice(w.service.Practice).Epochs(ctx, list)
+	versions, err := w.service.Catalogs.ForPractice(w.service.Practice).Versions(ctx, of)
 	for _, d := range all {
+		on, confirmed := d.standing()
 		switch {
-		case err == nil && epochs[d.patient] == d.epoch:
-			d.confirm(asked, d.epoch)
-		case err == nil && w.stands(ctx, d):
-			d.confirm(asked, epochs[d.patient])
-		case err == nil || time.Since(d.lastConfirmed()) > confirmFor:
+		case err == nil && on.unmoved(versions):
+			d.confirm(asked, on)
+		case err == nil && w.decideAgain(ctx, d, asked):
+		case err == nil || time.Since(confirmed) > confirmFor:
 			d.stop()
 		}
 	}
 }
 
-// stands decides again for a delivery whose patient's record has moved.
-func (w *watch) stands(ctx context.Context, d *Delivery) bool {
+func distinct[T ~string](list []T) []T {
+	slices.Sort(list)
+	return slices.Compact(list)
+}
+
+// decideAgain decides again for a delivery under which something has moved.
+func (w *watch) decideAgain(ctx context.Context, d *Delivery, asked time.Time) bool {
 	rel, err := w.service.Catalogs.Release(ctx, d.hash)
 	if err != nil {
 		return false
 	}
 	rel.Policies = w.service.Policies
-	return consent.StillAllowed(&rel.Redemption)
+	if !consent.StillAllowed(&rel.Redemption) {
+		return false
+	}
+	d.confirm(asked, basisOf(&rel.Redemption))
+	return true
 }
 
-func (d *Delivery) confirm(at time.Time, epoch int64) {
+func (d *Delivery) confirm(at time.Time, on basis) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.confirmed, d.epoch = at, epoch
+	d.confirmed, d.stands = at, on
 }
 
-func (d *Delivery) lastConfirmed() time.Time {
+// standing returns what the delivery was last found allowed on, and when.
+func (d *Delivery) standing() (basis, time.Time) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.confirmed
+	return d.stands, d.confirmed
 }

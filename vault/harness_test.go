@@ -68,11 +68,11 @@ type faultyCatalog struct {
 	f *faulty
 }
 
-func (c *faultyCatalog) CommitUse(ctx context.Context, p id.Patient, epoch int64, u consent.Use, e *audit.Entry) (bool, error) {
+func (c *faultyCatalog) CommitUse(ctx context.Context, f consent.Fence, u consent.Use, e *audit.Entry) (bool, error) {
 	if err := c.f.err("CommitUse"); err != nil {
 		return false, err
 	}
-	return c.Catalog.CommitUse(ctx, p, epoch, u, e)
+	return c.Catalog.CommitUse(ctx, f, u, e)
 }
 
 func (c *faultyCatalog) WriteAudit(ctx context.Context, e *audit.Entry) error {
@@ -82,11 +82,11 @@ func (c *faultyCatalog) WriteAudit(ctx context.Context, e *audit.Entry) error {
 	return c.Catalog.WriteAudit(ctx, e)
 }
 
-func (c *faultyCatalog) Epochs(ctx context.Context, p []id.Patient) (map[id.Patient]int64, error) {
-	if err := c.f.err("Epochs"); err != nil {
-		return nil, err
+func (c *faultyCatalog) Versions(ctx context.Context, of vault.Standing) (vault.Versions, error) {
+	if err := c.f.err("Versions"); err != nil {
+		return vault.Versions{}, err
 	}
-	return c.Catalog.Epochs(ctx, p)
+	return c.Catalog.Versions(ctx, of)
 }
 
 type memoryCheckpoints struct {

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -23,8 +25,12 @@ import (
 // whole before its first byte leaves; larger ones stream chunk by chunk.
 const wholeLimit = 4 << 20
 
-// maxDecisions bounds how often one request is decided while others get ahead.
-const maxDecisions = 4
+// maxDecisions bounds how often one request is decided while others get ahead:
+// of a token with consent.MaxUses, each may be taken by another request first.
+const maxDecisions = 2 * consent.MaxUses
+
+// maxPeeks is how often a token tells within an hour what it would deliver.
+const maxPeeks = 20
 
 // ContentRequest is one attempt to redeem a token.
 type ContentRequest struct {
@@ -70,30 +76,40 @@ func (r *Range) resolve(size int64) (start, length int64, err error) {
 // tells a guess, which is counted, from a token that is spent.
 var ErrUnknownToken = fmt.Errorf("%w: no such token", ErrNotFound)
 
+// errRefusedBefore: the same token was refused for the same reason within the
+// hour. It is in the log once; from outside it is no different.
+var errRefusedBefore = fmt.Errorf("%w: refused before", ErrUnknownToken)
+
 // OpenContent redeems a token: it decides on current state, makes the use and
 // its audit intent durable, and only then opens the rendition. Everything
 // that a stranger could learn from is one error: ErrNotFound.
 // Errors: ErrNotFound (ErrUnknownToken), RangeError, ErrBroken, ErrUnavailable.
 func (s *Service) OpenContent(ctx context.Context, req ContentRequest) (*Delivery, error) {
-	for attempt := 0; ; attempt++ {
-		d, err := s.openContent(ctx, req)
-		if errors.Is(err, consent.ErrSuperseded) {
-			if attempt < maxDecisions-1 {
-				continue // the record moved, or another use took the number: decide again
-			}
-			err = fmt.Errorf("%w: %w", ErrUnavailable, err)
-		}
-		return d, err
-	}
-}
-
-func (s *Service) openContent(ctx context.Context, req ContentRequest) (*Delivery, error) {
 	if !req.Token.Is(consent.TokenPrefix) {
 		return nil, ErrUnknownToken
 	}
 	if err := s.stalled(); err != nil {
 		return nil, err
 	}
+	got := &fetched{}
+	defer got.drop()
+	for attempt := 1; ; attempt++ {
+		d, err := s.openContent(ctx, req, got)
+		if !errors.Is(err, consent.ErrSuperseded) {
+			return d, err
+		}
+		if attempt == maxDecisions {
+			return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
+		}
+		select { // the record moved, or another request took the use: decide again
+		case <-ctx.Done():
+			return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
+		case <-time.After(rand.N(time.Duration(attempt) * time.Millisecond)):
+		}
+	}
+}
+
+func (s *Service) openContent(ctx context.Context, req ContentRequest, got *fetched) (*Delivery, error) {
 	rel, err := s.Catalogs.Release(ctx, req.Token.Hash())
 	if errors.Is(err, ErrNotFound) {
 		return nil, ErrUnknownToken
@@ -112,27 +128,25 @@ func (s *Service) openContent(ctx context.Context, req ContentRequest) (*Deliver
 	}
 	d := &Delivery{ContentType: rendition.ContentType, Size: rendition.Size, Start: start, Length: length, Partial: req.Range != nil, SHA256: rendition.SHA256}
 	if req.Peek {
-		e := rel.entry(req, audit.Allowed)
-		e.Reason = "peek"
-		return d, s.log(ctx, rel.Holder, e)
+		return d, s.peeked(ctx, rel, req)
 	}
-	sealed, key, err := s.fetch(ctx, rel, rendition)
-	if err != nil {
+	if err := s.fetch(ctx, rel, rendition, got); err != nil {
 		return nil, s.failed(ctx, rel.Holder, rel.entry(req, audit.Failed), err)
 	}
 	permit, err := consent.Commit(ctx, s.Catalogs.ForPractice(rel.Token.Practice), approval, req.Source)
 	if err != nil {
-		key.Destroy()
-		return nil, errors.Join(unavailableUnless(err, consent.ErrSuperseded), sealed.Close())
+		return nil, unavailableUnless(err, consent.ErrSuperseded)
 	}
-	plain, err := s.openRendition(permit, rel, rendition, sealed, key)
+	plain, err := s.openRendition(permit, rel, rendition, got)
+	if err == nil {
+		if _, seekErr := plain.Seek(start, io.SeekStart); seekErr != nil {
+			err = errors.Join(fmt.Errorf("%w: %w", ErrBroken, seekErr), plain.Close())
+		}
+	}
 	if err != nil {
 		e := permit.Outcome(consent.UseIncomplete)
 		e.Outcome, e.Reason = audit.Failed, Code(err)
 		return nil, errors.Join(err, s.finish(rel.Token.Practice, permit.Use, consent.UseIncomplete, e))
-	}
-	if _, err := plain.Seek(start, io.SeekStart); err != nil {
-		return nil, err
 	}
 	s.streams.add(d, s, rel, req, permit, plain)
 	return d, nil
@@ -161,8 +175,13 @@ func (rel *Release) entry(req ContentRequest, o audit.Outcome) *audit.Entry {
 		Channel: t.Channel, Subject: string(t.ID), Source: req.Source}
 }
 
-// refuseRelease writes the precise reason down and returns the opaque one.
+// refuseRelease writes the precise reason down, once an hour for each token,
+// and returns the opaque one: a link that is spent stands in other people's
+// histories, and trying it for ever must not fill the log.
 func (s *Service) refuseRelease(ctx context.Context, rel *Release, req ContentRequest, why consent.Refusal) error {
+	if s.refused.again(string(rel.Token.ID)+" "+why.Code, s.now()) > 0 {
+		return errRefusedBefore
+	}
 	e := rel.entry(req, audit.Denied)
 	e.Reason = why.Code
 	if err := s.log(ctx, rel.Holder, e); err != nil {
@@ -171,46 +190,76 @@ func (s *Service) refuseRelease(ctx context.Context, rel *Release, req ContentRe
 	return ErrNotFound
 }
 
-// fetch gets the sealed bytes and the data key, in parallel. The caller owns both.
-func (s *Service) fetch(ctx context.Context, rel *Release, r *Rendition) (sealedObject, *secret.Key, error) {
-	var (
-		object sealedObject
-		key    *secret.Key
-	)
+// peeked writes down that somebody asked what the token would deliver: the
+// first time, and a token tells only so often.
+func (s *Service) peeked(ctx context.Context, rel *Release, req ContentRequest) error {
+	switch n := s.refused.again(string(rel.Token.ID)+" peek", s.now()); {
+	case n >= maxPeeks:
+		return errRefusedBefore
+	case n > 0:
+		return nil
+	}
+	e := rel.entry(req, audit.Allowed)
+	e.Reason = "peek"
+	return s.log(ctx, rel.Holder, e)
+}
+
+// fetched are the sealed bytes of a rendition and the photo's data key. They
+// are kept while a request is decided again.
+type fetched struct {
+	object  id.Object
+	wrapped []byte
+	sealed  sealedObject
+	key     *secret.Key
+}
+
+// drop lets go of what was not taken over.
+func (f *fetched) drop() {
+	f.key.Destroy()
+	if f.sealed != nil {
+		_ = f.sealed.Close() // nothing was read of it
+	}
+	*f = fetched{}
+}
+
+// fetch gets both, in parallel, unless they are here.
+func (s *Service) fetch(ctx context.Context, rel *Release, r *Rendition, got *fetched) error {
+	if got.object == r.Object && bytes.Equal(got.wrapped, rel.Key.Wrapped) {
+		return nil
+	}
+	got.drop()
 	t := &rel.Token
 	g, gctx := errgroup.WithContext(ctx)
 	g.Go(func() (err error) {
-		key, err = s.Keys.UnwrapDataKey(gctx, PhotoKeyContext(t.Practice, t.Photo, ""), rel.Key.Wrapped)
+		got.key, err = s.Keys.UnwrapDataKey(gctx, PhotoKeyContext(t.Practice, t.Photo, ""), rel.Key.Wrapped)
 		return err
 	})
 	g.Go(func() (err error) {
 		name := blobs.Name{Practice: t.Practice, Area: blobs.Photos, Object: r.Object}
-		object, err = fetchObject(ctx, s.Blobs, name, seal.SealedSize(r.Size), r.Size <= wholeLimit)
+		got.sealed, err = fetchObject(ctx, s.Blobs, name, seal.SealedSize(r.Size), r.Size <= wholeLimit)
 		return err
 	})
 	if err := g.Wait(); err != nil {
-		key.Destroy()
-		if object != nil {
-			err = errors.Join(err, object.Close())
-		}
-		return nil, nil, translate(err)
+		got.drop()
+		return translate(err)
 	}
-	return object, key, nil
+	got.object, got.wrapped = r.Object, rel.Key.Wrapped
+	return nil
 }
 
 // openRendition is the one place where a stored photo is opened for release.
-// It takes over sealed and key.
-func (s *Service) openRendition(permit *consent.Permit, rel *Release, r *Rendition, sealed sealedObject, key *secret.Key) (plaintext, error) {
-	defer key.Destroy()
+// It takes over what was fetched.
+func (s *Service) openRendition(permit *consent.Permit, rel *Release, r *Rendition, got *fetched) (plaintext, error) {
 	t := &rel.Token
 	if err := permit.Spend(t.Practice, t.Photo, r.Name); err != nil {
-		return nil, errors.Join(err, sealed.Close())
+		return nil, err
 	}
-	bind := renditionContext(t.Practice, t.Photo, r.Name, r.Object)
-	reader, err := seal.NewReaderAt(sealed, seal.SealedSize(r.Size), key.Bytes(), bind)
+	sealed, bind := got.sealed, renditionContext(t.Practice, t.Photo, r.Name, r.Object)
+	reader, err := seal.NewReaderAt(sealed, seal.SealedSize(r.Size), got.key.Bytes(), bind)
 	if err != nil {
-		return nil, errors.Join(translate(err), sealed.Close())
+		return nil, translate(err)
 	}
+	got.sealed = nil
 	stream := &openObject{SectionReader: io.NewSectionReader(reader, 0, r.Size), sealed: sealed}
 	if r.Size > wholeLimit {
 		return stream, nil

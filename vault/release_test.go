@@ -185,7 +185,7 @@ func TestUnconfirmedStreamIsReset(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f.catalogs.set("Epochs", errors.New("database stalls"))
+	f.catalogs.set("Versions", errors.New("database stalls"))
 	time.Sleep(2200 * time.Millisecond)
 	if n, err := d.Read(make([]byte, 1000)); n != 0 || !errors.Is(err, vault.ErrCut) {
 		t.Errorf("%d bytes, %v", n, err)

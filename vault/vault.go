@@ -60,6 +60,7 @@ type Service struct {
 	wake     chan struct{} // a photo was received
 	segments chan []byte   // buffers for segments: bounds the memory of uploads
 	streams  watch
+	refused  recent // refusals and peeks of tokens
 	chaining sync.Mutex
 	saved    int64        // size of the newest checkpoint outside; with chaining
 	chained  atomic.Int64 // when the log was last whole and kept, Unix nanoseconds; 0: never

@@ -3,9 +3,13 @@
 package identity
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
+	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -26,7 +30,7 @@ var (
 const (
 	FailuresPerMinute = 30
 	maxSources        = 10_000 // addresses counted at once; beyond, all others share one count
-	maxKnown          = 10_000 // valid secrets remembered
+	maxNamed          = 50     // addresses that a minute's entries name; beyond, one entry has the rest
 	everyoneElse      = "other"
 )
 
@@ -39,8 +43,8 @@ type Authenticator struct {
 
 	mu       sync.Mutex
 	minute   time.Time
-	failures map[string]int
-	known    map[consent.BearerHash]struct{} // secrets that were found valid before
+	failures map[string]int // of this minute
+	counted  map[string]int // of minutes before, not written yet
 }
 
 // New returns an Authenticator; now may be nil.
@@ -48,46 +52,24 @@ func New(catalogs vault.Catalogs, practice id.Practice, now func() time.Time, lo
 	if now == nil {
 		now = time.Now
 	}
-	return &Authenticator{catalogs: catalogs, practice: practice, now: now, log: log, failures: map[string]int{},
-		known: map[consent.BearerHash]struct{}{}}
+	return &Authenticator{catalogs: catalogs, practice: practice, now: now, log: log, failures: map[string]int{}, counted: map[string]int{}}
 }
 
 // Authenticate returns who presents the secret: an account by its personal
 // token, or the holder of an upload grant. source is the caller's address.
-// From an address that has failed too often only secrets that were valid
-// before are looked up: guessing stops, and the clinic behind the same
-// address goes on working.
+// A secret that is right is never refused for its neighbours' sake: it is
+// looked up first, and only what is wrong is slowed down.
 // Errors: ErrUnauthenticated, ErrSlowDown, vault.ErrUnavailable, vault.ErrBroken.
 func (a *Authenticator) Authenticate(ctx context.Context, b consent.Bearer, source string) (consent.Principal, error) {
-	if a.tooMany(ctx, source) && !a.remembers(b) {
-		return consent.Principal{}, ErrSlowDown
-	}
 	p, err := a.lookup(ctx, b)
 	p.Source = source
 	if errors.Is(err, vault.ErrNotFound) {
-		a.Failed(ctx, source)
+		if a.Failed(source) {
+			return consent.Principal{}, ErrSlowDown
+		}
 		return consent.Principal{}, ErrUnauthenticated
 	}
-	if err == nil {
-		a.remember(b)
-	}
 	return p, err
-}
-
-func (a *Authenticator) remembers(b consent.Bearer) bool {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	_, ok := a.known[b.Hash()]
-	return ok
-}
-
-func (a *Authenticator) remember(b consent.Bearer) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if len(a.known) >= maxKnown {
-		clear(a.known)
-	}
-	a.known[b.Hash()] = struct{}{}
 }
 
 func (a *Authenticator) lookup(ctx context.Context, b consent.Bearer) (consent.Principal, error) {
@@ -121,74 +103,89 @@ func (a *Authenticator) lookup(ctx context.Context, b consent.Bearer) (consent.P
 	return p, nil
 }
 
-// Failed counts a failed attempt that has no account: a wrong secret, or a
-// retrieval token that does not exist.
-func (a *Authenticator) Failed(ctx context.Context, source string) {
-	a.rollOver(ctx)
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.failures[a.bucket(source)]++
-}
-
-// SlowDown reports whether the source has failed too often this minute.
-func (a *Authenticator) SlowDown(ctx context.Context, source string) error {
-	if a.tooMany(ctx, source) {
-		return ErrSlowDown
-	}
-	return nil
-}
-
-func (a *Authenticator) tooMany(ctx context.Context, source string) bool {
-	a.rollOver(ctx)
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return a.failures[a.bucket(source)] >= FailuresPerMinute
-}
-
-func (a *Authenticator) bucket(source string) string {
-	if _, known := a.failures[source]; !known && len(a.failures) >= maxSources {
-		return everyoneElse
-	}
-	return source
-}
-
-// rollOver writes the counts of the last minute to the log, one entry a
-// source: written one by one, failures would let a stranger fill the log.
-func (a *Authenticator) rollOver(ctx context.Context) {
+// Failed counts a failed attempt that has no account behind it: a wrong secret,
+// or a retrieval token that does not exist or is spent. It reports whether the
+// source has failed too often this minute; beyond that nothing is counted.
+func (a *Authenticator) Failed(source string) (tooOften bool) {
 	minute := a.now().UTC().Truncate(time.Minute)
 	a.mu.Lock()
-	if a.minute.Equal(minute) || len(a.failures) == 0 {
-		a.minute = minute
-		a.mu.Unlock()
-		return
+	defer a.mu.Unlock()
+	a.rollOver(minute)
+	source = network(source)
+	if _, known := a.failures[source]; !known && len(a.failures) >= maxSources {
+		source = everyoneElse
 	}
-	counted := a.failures
-	a.failures, a.minute = map[string]int{}, minute
-	a.mu.Unlock()
-	a.write(ctx, counted)
+	if a.failures[source] >= FailuresPerMinute {
+		return true
+	}
+	a.failures[source]++
+	return false
 }
 
-// Flush writes what was counted so far; the service calls it when it stops,
-// and every minute, so that counts are written without a further attempt.
-func (a *Authenticator) Flush(ctx context.Context, all bool) {
-	if !all {
-		a.rollOver(ctx)
+// network is what an address is counted by: an IPv6 site has a /64 at least.
+func network(source string) string {
+	ip, err := netip.ParseAddr(source)
+	if err != nil || ip.Unmap().Is4() {
+		return source
+	}
+	p, err := ip.WithZone("").Prefix(64)
+	if err != nil {
+		return source
+	}
+	return p.String()
+}
+
+// rollOver puts the counts of an earlier minute aside to be written by Flush,
+// in no request's time. The caller holds mu.
+func (a *Authenticator) rollOver(minute time.Time) {
+	if a.minute.Equal(minute) {
 		return
+	}
+	a.minute = minute
+	for source, n := range a.failures {
+		if _, known := a.counted[source]; !known && len(a.counted) >= maxSources {
+			source = everyoneElse
+		}
+		a.counted[source] += n
+	}
+	clear(a.failures)
+}
+
+// Flush writes what was counted in minutes that are over, or all of it, to the
+// log: one entry a source, and one for all beyond the maxNamed that failed
+// most. Written one by one, failures would let a stranger fill the log. What
+// cannot be written is kept for the next time.
+func (a *Authenticator) Flush(ctx context.Context, all bool) {
+	minute := a.now().UTC().Truncate(time.Minute)
+	if all {
+		minute = time.Time{}
 	}
 	a.mu.Lock()
-	counted := a.failures
-	a.failures = map[string]int{}
+	a.rollOver(minute)
+	counted := a.counted
+	a.counted = map[string]int{}
 	a.mu.Unlock()
-	a.write(ctx, counted)
-}
-
-func (a *Authenticator) write(ctx context.Context, counted map[string]int) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
-	for source, n := range counted {
-		e := &audit.Entry{Action: audit.UnauthenticatedSum, Outcome: audit.Denied, Reason: "unauthenticated", Source: source, Count: n}
-		if err := a.catalogs.ForPractice(a.practice).WriteAudit(ctx, e); err != nil {
-			a.log.Error("failed attempts could not be written to the audit log", "count", n, "error", err)
-		}
+	sources := slices.SortedFunc(maps.Keys(counted), func(x, y string) int { return cmp.Or(counted[y]-counted[x], cmp.Compare(x, y)) })
+	rest := 0
+	for _, s := range sources[min(maxNamed, len(sources)):] {
+		rest += counted[s]
+	}
+	for _, s := range sources[:min(maxNamed, len(sources))] {
+		a.write(ctx, s, counted[s])
+	}
+	if rest > 0 {
+		a.write(ctx, everyoneElse, rest)
+	}
+}
+
+func (a *Authenticator) write(ctx context.Context, source string, n int) {
+	e := &audit.Entry{Action: audit.UnauthenticatedSum, Outcome: audit.Denied, Reason: "unauthenticated", Source: source, Count: n}
+	if err := a.catalogs.ForPractice(a.practice).WriteAudit(ctx, e); err != nil {
+		a.log.Error("failed attempts could not be written to the audit log", "count", n, "error", err)
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		a.counted[source] += n
 	}
 }

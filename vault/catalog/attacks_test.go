@@ -91,7 +91,7 @@ func TestAttackIsRefused(t *testing.T) {
 		must(t, err)
 	}
 	use := func(t *testing.T, s *scene, db *catalog.DB) {
-		ok, err := db.ForPractice(s.practice).CommitUse(t.Context(), s.mine.Patient.ID, 2, consent.Use{Practice: s.practice, Token: s.mine.Token.ID, N: 3}, entry())
+		ok, err := db.ForPractice(s.practice).CommitUse(t.Context(), s.mine.Fence(2), consent.Use{Practice: s.practice, Token: s.mine.Token.ID, N: 3}, entry())
 		if !ok || err != nil {
 			t.Fatal(ok, err)
 		}

@@ -23,7 +23,7 @@ func redeem(b *testing.B, db *catalog.DB, f *vaulttest.Furnished) {
 	must(b, err)
 	// Each use under a token of its own, so that the uses read do not grow.
 	use := consent.Use{Practice: f.Practice, Token: id.New[id.Token](), N: 1}
-	ok, err := db.ForPractice(f.Practice).CommitUse(b.Context(), f.Patient.ID, rel.Record.Epoch, use,
+	ok, err := db.ForPractice(f.Practice).CommitUse(b.Context(), f.Fence(rel.Record.Epoch), use,
 		&audit.Entry{Action: audit.Release, Outcome: audit.Intent, Patient: f.Patient.ID, Photo: f.Ready.ID, Records: []string{"rule/164.506(c)"}})
 	if !ok || err != nil {
 		b.Fatal(ok, err)

@@ -22,7 +22,7 @@ func TestRedemptionTakesTwoRoundTrips(t *testing.T) {
 	before := db.RoundTrips()
 	rel, err := db.Release(t.Context(), f.Token.Hash)
 	must(t, err)
-	ok, err := db.ForPractice(s.practice).CommitUse(t.Context(), f.Patient.ID, rel.Record.Epoch,
+	ok, err := db.ForPractice(s.practice).CommitUse(t.Context(), f.Fence(rel.Record.Epoch),
 		consent.Use{Practice: s.practice, Token: f.Token.ID, N: len(rel.Uses) + 1}, &audit.Entry{Action: audit.Release, Outcome: audit.Intent})
 	must(t, err)
 	if n := db.RoundTrips() - before; n != 2 || !ok {
@@ -66,7 +66,7 @@ func TestFullDatabaseIsUnavailableAndLosesNothing(t *testing.T) {
 	if !errors.Is(err, vault.ErrUnavailable) {
 		t.Errorf("full: %v", err)
 	}
-	ok, err := c.CommitUse(t.Context(), f.Patient.ID, 2, consent.Use{Practice: s.practice, Token: f.Token.ID, N: 3}, fill)
+	ok, err := c.CommitUse(t.Context(), f.Fence(2), consent.Use{Practice: s.practice, Token: f.Token.ID, N: 3}, fill)
 	if ok || !errors.Is(err, vault.ErrUnavailable) {
 		t.Errorf("a use was committed: %t, %v", ok, err)
 	}

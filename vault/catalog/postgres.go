@@ -244,12 +244,13 @@ func auditOrder() *goose.Migration {
 	return goose.NewGoMigration(3, run(`CREATE SEQUENCE audit_ord AS BIGINT`), run(`DROP SEQUENCE audit_ord`))
 }
 
-// commitUse is the redemption's one statement: the fence holds the head's row,
-// so that a revocation comes wholly before or wholly after it; then the use;
-// then the audit entry. It changes no row where the epoch moved or the use is
-// taken.
+// commitUse is the redemption's one statement: the fence holds the head's row
+// and the account's, so that a revocation of either comes wholly before or
+// wholly after it; then the use; then the audit entry. It changes no row where
+// one of them moved or the use is taken.
 const commitUse = `WITH fence AS (
-	SELECT 1 FROM subject WHERE practice = $1 AND id = $2 AND epoch = $3 FOR SHARE
+	SELECT 1 FROM subject s JOIN account a ON a.practice = s.practice
+	WHERE s.practice = $1 AND s.id = $2 AND s.epoch = $3 AND a.id = $11 AND a.version = $12 FOR SHARE
 ), used AS (
 	INSERT INTO token_use (practice, token, n, version, sealed)
 	SELECT $1, $4::text, $5::bigint, 1, $6::bytea FROM fence ON CONFLICT DO NOTHING RETURNING 1

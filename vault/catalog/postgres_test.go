@@ -304,7 +304,7 @@ func TestARevocationReachesTheOtherReplicaAtOnce(t *testing.T) {
 		Kind: consent.Revoked, Subject: string(f.Clinical.ID), ReceivedAt: time.Now(), EnteredAt: time.Now()},
 		&audit.Entry{Action: audit.ConsentRevoke, Outcome: audit.Allowed}))
 	u := consent.Use{Practice: s.practice, Token: f.Token.ID, N: len(rel.Uses) + 1, Outcome: consent.UseBegun}
-	ok, err := there.ForPractice(s.practice).CommitUse(t.Context(), f.Patient.ID, rel.Record.Epoch, u, &audit.Entry{Action: audit.Release, Outcome: audit.Intent})
+	ok, err := there.ForPractice(s.practice).CommitUse(t.Context(), f.Fence(rel.Record.Epoch), u, &audit.Entry{Action: audit.Release, Outcome: audit.Intent})
 	if ok || err != nil {
 		t.Errorf("a use decided before the revocation was committed after it: %v, %v", ok, err)
 	}

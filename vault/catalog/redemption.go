@@ -109,7 +109,7 @@ func releaseHolder(k *practiceKeys, rows map[string][]releaseRow, rel *vault.Rel
 		return nil, err
 	}
 	rel.Holder = consent.Principal{Practice: a.Practice, Account: a.ID, Role: a.Role}
-	rel.HolderActive = a.Active()
+	rel.HolderActive, rel.HolderVersion = a.Active(), a.Version
 	return []sighting{saw("account", k.practice, a.ID, a.Version)}, nil
 }
 

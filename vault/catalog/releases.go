@@ -61,11 +61,11 @@ func openUse(k *practiceKeys, t id.Token, n, version int64, sealed []byte) (*use
 	})
 }
 
-// CommitUse fences the use on the patient's epoch and writes use and audit
-// entry. In SQLite it holds the write lock, so that a revocation comes wholly
+// CommitUse fences the use on the patient's epoch and the account's version,
+// and writes use and audit entry. In SQLite it holds the write lock, so that a revocation comes wholly
 // before it or wholly after it; on a server the three are one statement, and
 // the fence locks the head's row.
-func (c *practice) CommitUse(ctx context.Context, patient id.Patient, epoch int64, u consent.Use, e *audit.Entry) (bool, error) {
+func (c *practice) CommitUse(ctx context.Context, f consent.Fence, u consent.Use, e *audit.Entry) (bool, error) {
 	switch {
 	case e == nil:
 		return false, errNoEntry
@@ -76,7 +76,7 @@ func (c *practice) CommitUse(ctx context.Context, patient id.Patient, epoch int6
 	if err != nil {
 		return false, err
 	}
-	if c.d.seen.older([]sighting{saw("subject", c.p, patient, epoch)}) {
+	if c.d.seen.older([]sighting{saw("subject", c.p, f.Patient, f.Epoch), saw("account", c.p, f.Account, f.Version)}) {
 		return false, nil
 	}
 	now := c.d.now()
@@ -91,7 +91,7 @@ func (c *practice) CommitUse(ctx context.Context, patient id.Patient, epoch int6
 		if err != nil {
 			return false, err
 		}
-		n, err := c.d.alone(ctx, commitUse, c.p, patient, epoch, u.Token, u.N, sealed, r.id, r.patient, r.sealed, r.mac)
+		n, err := c.d.alone(ctx, commitUse, c.p, f.Patient, f.Epoch, u.Token, u.N, sealed, r.id, r.patient, r.sealed, r.mac, f.Account, f.Version)
 		if err != nil || n == 0 {
 			return false, err
 		}
@@ -100,8 +100,9 @@ func (c *practice) CommitUse(ctx context.Context, patient id.Patient, epoch int6
 	}
 	err = c.d.write(ctx, func(tx querier) error {
 		fenced := false
-		err := tx.each(ctx, `SELECT epoch FROM subject WHERE practice = $1 AND id = $2 AND epoch = $3`+c.d.dialect.fence,
-			[]any{c.p, patient, epoch}, func(scanner) error { fenced = true; return nil })
+		err := tx.each(ctx, `SELECT s.epoch FROM subject s JOIN account a ON a.practice = s.practice
+			WHERE s.practice = $1 AND s.id = $2 AND s.epoch = $3 AND a.id = $4 AND a.version = $5`+c.d.dialect.fence,
+			[]any{c.p, f.Patient, f.Epoch, f.Account, f.Version}, func(scanner) error { fenced = true; return nil })
 		if err != nil || !fenced {
 			return err
 		}
@@ -161,40 +162,66 @@ func (c *practice) FinishUse(ctx context.Context, u consent.Use, o consent.UseOu
 	})
 }
 
-// Epochs opens the heads: a clear epoch alone could be put back.
-func (c *practice) Epochs(ctx context.Context, patients []id.Patient) (map[id.Patient]int64, error) {
-	if len(patients) == 0 {
-		return map[id.Patient]int64{}, nil
+// Versions opens the rows: a clear number alone could be put back.
+func (c *practice) Versions(ctx context.Context, of vault.Standing) (vault.Versions, error) {
+	out := vault.Versions{Patients: map[id.Patient]int64{}, Accounts: map[id.Account]int64{}, Campaigns: map[id.Campaign]int64{}}
+	args, parts := []any{c.p}, []string(nil)
+	for _, t := range []struct {
+		table, number string
+		ids           []string
+	}{{"subject", "epoch", texts(of.Patients)}, {"account", "version", texts(of.Accounts)}, {"campaign", "version", texts(of.Campaigns)}} {
+		if len(t.ids) == 0 {
+			continue
+		}
+		// Filled up to a power of two, so that there are few different statements.
+		var list []string
+		for i := range 1 << bits.Len(uint(len(t.ids)-1)) {
+			args = append(args, t.ids[min(i, len(t.ids)-1)])
+			list = append(list, "$"+strconv.Itoa(len(args)))
+		}
+		parts = append(parts, `SELECT '`+t.table+`', id, `+t.number+`, sealed FROM `+t.table+` WHERE practice = $1 AND id IN (`+strings.Join(list, ", ")+`)`)
+	}
+	if len(parts) == 0 {
+		return out, nil
 	}
 	k, err := c.keys(ctx)
 	if err != nil {
-		return nil, err
+		return out, err
 	}
-	// Filled up to a power of two, so that there are few different statements.
-	args, list := []any{c.p}, []string(nil)
-	for i := range 1 << bits.Len(uint(len(patients)-1)) {
-		args = append(args, patients[min(i, len(patients)-1)])
-		list = append(list, "$"+strconv.Itoa(i+2))
-	}
-	query := `SELECT id, epoch, sealed FROM subject WHERE practice = $1 AND id IN (` + strings.Join(list, ", ") + `)`
-	return watched(c.d, func() (map[id.Patient]int64, []sighting, error) {
-		epochs, seen := make(map[id.Patient]int64, len(patients)), []sighting(nil)
-		err := c.d.read().each(ctx, query, args, func(scan scanner) error {
+	query := strings.Join(parts, " UNION ALL ")
+	return watched(c.d, func() (vault.Versions, []sighting, error) {
+		var seen []sighting
+		err := c.d.read().each(ctx, query, args, func(scan scanner) (err error) {
 			var (
-				p      id.Patient
-				epoch  int64
-				sealed []byte
+				table, rowID string
+				n            int64
+				sealed       []byte
 			)
-			if err := scan(&p, &epoch, &sealed); err != nil {
+			if err := scan(&table, &rowID, &n, &sealed); err != nil {
 				return err
 			}
-			if _, err := openHead(k, string(p), epoch, sealed); err != nil {
-				return err
+			switch table {
+			case "subject":
+				_, err = openHead(k, rowID, n, sealed)
+				out.Patients[id.Patient(rowID)] = n
+			case "account":
+				_, err = openAccount(k, id.Account(rowID), n, sealed)
+				out.Accounts[id.Account(rowID)] = n
+			default:
+				_, err = openCampaign(k, id.Campaign(rowID), n, sealed)
+				out.Campaigns[id.Campaign(rowID)] = n
 			}
-			epochs[p] = epoch
-			seen = append(seen, saw("subject", c.p, p, epoch))
-			return nil
+			seen = append(seen, saw(table, c.p, rowID, n))
+			return err
 		})
-		return epochs, seen, err
+		return out, seen, err
 	})
+}
+
+func texts[T ~string](list []T) []string {
+	out := make([]string, len(list))
+	for i, v := range list {
+		out[i] = string(v)
+	}
+	return out
 }

@@ -95,7 +95,7 @@ var reads = []struct {
 		return db.ForPractice(s.practice).PatientOf(t.Context(), string(s.mine.Authorization.ID))
 	}},
 	{"epochs", func(t *testing.T, db *catalog.DB, s *scene) (any, error) {
-		return db.ForPractice(s.practice).Epochs(t.Context(), []id.Patient{s.mine.Patient.ID})
+		return db.ForPractice(s.practice).Versions(t.Context(), vault.Standing{Patients: []id.Patient{s.mine.Patient.ID}, Accounts: []id.Account{s.mine.Account.ID}, Campaigns: []id.Campaign{s.mine.Campaign.ID}})
 	}},
 	{"photo", func(t *testing.T, db *catalog.DB, s *scene) (any, error) {
 		return db.ForPractice(s.practice).Photo(t.Context(), s.mine.Ready.ID)

@@ -28,6 +28,11 @@ type Furnished struct {
 	UploadKey     *vault.UploadKey
 }
 
+// Fence is the state that a use of Token is approved on, at the patient's epoch.
+func (f *Furnished) Fence(epoch int64) consent.Fence {
+	return consent.Fence{Patient: f.Patient.ID, Epoch: epoch, Account: f.Account.ID, Version: f.Account.Version}
+}
+
 // Furnish fills a practice; it may be called again for further rows of each
 // kind. It chains all audit entries but the last few.
 func Furnish(t testing.TB, c vault.Catalogs, p id.Practice) *Furnished {
@@ -54,7 +59,7 @@ func Furnish(t testing.TB, c vault.Catalogs, p id.Practice) *Furnished {
 	f.Token = s.token(t, f.Ready, f.Account.ID, func(k *consent.Token) { k.Campaign = f.Campaign.ID })
 	for n, outcome := range []consent.UseOutcome{consent.UseComplete, consent.UseIncomplete} {
 		u := consent.Use{Practice: p, Token: f.Token.ID, N: n + 1, Outcome: outcome}
-		if ok, err := s.c.CommitUse(t.Context(), f.Patient.ID, 2, u, s.entry(audit.Release)); !ok || err != nil {
+		if ok, err := s.c.CommitUse(t.Context(), f.Fence(2), u, s.entry(audit.Release)); !ok || err != nil {
 			t.Fatalf("use %d: %t, %v", u.N, ok, err)
 		}
 		must(t, s.c.FinishUse(t.Context(), u, outcome, s.entry(audit.Release)))

@@ -13,6 +13,10 @@ import (
 	"photovault/vault/id"
 )
 
+func fence(p *vault.Patient, epoch int64, by *vault.Account) consent.Fence {
+	return consent.Fence{Patient: p.ID, Epoch: epoch, Account: by.ID, Version: by.Version}
+}
+
 func testReleases(t *testing.T, s *shelf) {
 	ctx := t.Context()
 	by, _ := s.account(t, consent.Provider)
@@ -37,7 +41,7 @@ func testReleases(t *testing.T, s *shelf) {
 			t.Errorf("record %+v", record)
 		}
 		want := &vault.Release{
-			Redemption: consent.Redemption{Now: got.Now, Token: *token, Record: record, Photo: photo.Subject(), HolderActive: true,
+			Redemption: consent.Redemption{Now: got.Now, Token: *token, Record: record, Photo: photo.Subject(), HolderActive: true, HolderVersion: by.Version,
 				Holder: consent.Principal{Practice: s.Practice, Account: by.ID, Role: by.Role}},
 			Photo: photo, Key: &vault.PhotoKey{Photo: photo.ID, Wrapped: []byte("wrapped")},
 		}
@@ -78,7 +82,7 @@ func testReleases(t *testing.T, s *shelf) {
 		t.Helper()
 		var ok bool
 		must(t, s.logs(t, entries, func() (err error) {
-			ok, err = s.c.CommitUse(ctx, p.ID, epoch, u, s.entry(audit.Release))
+			ok, err = s.c.CommitUse(ctx, fence(p, epoch, by), u, s.entry(audit.Release))
 			return err
 		}))
 		return ok
@@ -96,7 +100,7 @@ func testReleases(t *testing.T, s *shelf) {
 	})
 	t.Run("a use is committed once, with its entry", func(t *testing.T) {
 		wantNothingWithoutEntry(t, func(ctx context.Context) error {
-			_, err := s.c.CommitUse(ctx, p.ID, release(t).Record.Epoch, use, nil)
+			_, err := s.c.CommitUse(ctx, fence(p, release(t).Record.Epoch, by), use, nil)
 			return err
 		})
 		if !commit(t, use, release(t).Record.Epoch, 1) {
@@ -148,15 +152,28 @@ func testReleases(t *testing.T, s *shelf) {
 			t.Error("a use was committed on the state before the revocation")
 		}
 	})
-	t.Run("epochs are of many patients at once, leaving out unknown ones", func(t *testing.T) {
-		other := s.patient(t)
-		got, err := s.c.Epochs(ctx, []id.Patient{p.ID, other.ID, id.New[id.Patient]()})
+	t.Run("versions are of many rows at once, leaving out unknown ones", func(t *testing.T) {
+		other, ca := s.patient(t), s.campaign(t)
+		got, err := s.c.Versions(ctx, vault.Standing{Patients: []id.Patient{p.ID, other.ID, id.New[id.Patient]()},
+			Accounts: []id.Account{by.ID, id.New[id.Account]()}, Campaigns: []id.Campaign{ca.ID}})
 		must(t, err)
-		if d := cmp.Diff(map[id.Patient]int64{p.ID: release(t).Record.Epoch, other.ID: 0}, got); d != "" {
+		want := vault.Versions{Patients: map[id.Patient]int64{p.ID: release(t).Record.Epoch, other.ID: 0},
+			Accounts: map[id.Account]int64{by.ID: 1}, Campaigns: map[id.Campaign]int64{ca.ID: 1}}
+		if d := cmp.Diff(want, got); d != "" {
 			t.Error(d)
 		}
-		if none, err := s.c.Epochs(ctx, nil); err != nil || len(none) != 0 {
+		if none, err := s.c.Versions(ctx, vault.Standing{}); err != nil || len(none.Patients)+len(none.Accounts)+len(none.Campaigns) != 0 {
 			t.Errorf("%v, %v", none, err)
+		}
+	})
+	t.Run("a use needs the account as it was", func(t *testing.T) {
+		gone, _ := s.account(t, consent.Provider)
+		theirs := s.token(t, photo, gone.ID)
+		epoch := release(t).Record.Epoch
+		must(t, s.c.RevokeAccount(ctx, gone.ID, s.entry(audit.AccountRevoke)))
+		ok, err := s.c.CommitUse(ctx, fence(p, epoch, gone), consent.Use{Practice: s.Practice, Token: theirs.ID, N: 1}, s.entry(audit.Release))
+		if ok || err != nil {
+			t.Errorf("a use was committed on an account that was revoked meanwhile: %t, %v", ok, err)
 		}
 	})
 	t.Run("the holder is the account as it is now", func(t *testing.T) {
@@ -179,8 +196,9 @@ func testUseAgainstRevocation(t *testing.T, s *shelf) {
 	for round := range rounds {
 		au := s.authorization(t, p.ID)
 		token := s.token(t, photo, by.ID)
-		epochs, err := s.c.Epochs(ctx, []id.Patient{p.ID})
+		versions, err := s.c.Versions(ctx, vault.Standing{Patients: []id.Patient{p.ID}})
 		must(t, err)
+		epochs := versions.Patients
 		type result struct {
 			ok, began bool // began: after the revocation was acknowledged
 			err       error
@@ -194,14 +212,14 @@ func testUseAgainstRevocation(t *testing.T, s *shelf) {
 					r.began = true
 				default:
 				}
-				r.ok, r.err = s.c.CommitUse(ctx, p.ID, epochs[p.ID], consent.Use{Practice: s.Practice, Token: token.ID, N: n + 1}, s.entry(audit.Release))
+				r.ok, r.err = s.c.CommitUse(ctx, fence(p, epochs[p.ID], by), consent.Use{Practice: s.Practice, Token: token.ID, N: n + 1}, s.entry(audit.Release))
 				results <- r
 			}()
 		}
 		go func() {
 			r := result{err: s.c.AddEvent(ctx, s.event(p.ID, consent.Revoked, string(au.ID)), s.entry(audit.ConsentRevoke))}
 			close(revoked)
-			r.ok, _ = s.c.CommitUse(ctx, p.ID, epochs[p.ID], consent.Use{Practice: s.Practice, Token: token.ID, N: users + 1}, s.entry(audit.Release))
+			r.ok, _ = s.c.CommitUse(ctx, fence(p, epochs[p.ID], by), consent.Use{Practice: s.Practice, Token: token.ID, N: users + 1}, s.entry(audit.Release))
 			r.began = true
 			results <- r
 		}()
@@ -254,7 +272,7 @@ func testUseTakenOnce(t *testing.T, s *shelf) {
 		before := s.entries(t)
 		for range n {
 			go func() {
-				ok, err := s.c.CommitUse(ctx, p.ID, 0, consent.Use{Practice: s.Practice, Token: token.ID, N: 1}, s.entry(audit.Release))
+				ok, err := s.c.CommitUse(ctx, fence(p, 0, by), consent.Use{Practice: s.Practice, Token: token.ID, N: 1}, s.entry(audit.Release))
 				won <- ok && err == nil
 			}()
 		}
@@ -309,10 +327,10 @@ func testPracticesApart(t *testing.T, s *shelf) {
 	if list, err := other.DeadObjects(ctx, string(photo.ID)); err != nil || len(list) != 0 {
 		t.Errorf("%d objects, %v", len(list), err)
 	}
-	if got, err := other.Epochs(ctx, []id.Patient{p.ID}); err != nil || len(got) != 0 {
+	if got, err := other.Versions(ctx, vault.Standing{Patients: []id.Patient{p.ID}, Accounts: []id.Account{by.ID}}); err != nil || len(got.Patients)+len(got.Accounts) != 0 {
 		t.Errorf("epochs %v, %v", got, err)
 	}
-	if ok, _ := other.CommitUse(ctx, p.ID, 1, consent.Use{Practice: s.Other, Token: token.ID, N: 1}, entry()); ok {
+	if ok, _ := other.CommitUse(ctx, fence(p, 1, by), consent.Use{Practice: s.Other, Token: token.ID, N: 1}, entry()); ok {
 		t.Error("another practice used the token")
 	}
 	// The same record number is no conflict.
