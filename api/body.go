@@ -66,6 +66,9 @@ func (c *call) drain() {
 		return
 	}
 	c.body.stall = drainStall
+	if c.body.closed() {
+		c.body.closing, c.body.until = nil, time.Now().Add(time.Second)
+	}
 	_, err := io.CopyN(io.Discard, c.body, min(c.body.left, maxDrain))
 	if c.body.left > 0 || err != nil && !errors.Is(err, io.EOF) {
 		c.Context().SetConnectionClose()
@@ -86,6 +89,20 @@ type progress struct {
 	stall time.Duration // how long to wait for the next bytes
 	conn  net.Conn
 	ctx   context.Context
+
+	closing context.Context // when it ends, no more is read; nil: never
+	until   time.Time       // to read no longer than that; zero: any time
+}
+
+// endWith lets the body end when closing does, also while a read waits. What
+// it returns is called when the body was read.
+func (p *progress) endWith(closing context.Context) (release func() bool) {
+	p.closing = closing
+	return context.AfterFunc(closing, func() {
+		if p.conn != nil {
+			_ = p.conn.SetReadDeadline(time.Now()) // a connection that is gone waits for nothing
+		}
+	})
 }
 
 func (p *progress) Read(b []byte) (int, error) {
@@ -96,17 +113,29 @@ func (p *progress) Read(b []byte) (int, error) {
 		return 0, io.EOF
 	}
 	if p.conn != nil {
-		if err := p.conn.SetReadDeadline(time.Now().Add(p.stall)); err != nil {
+		end := time.Now().Add(p.stall)
+		if !p.until.IsZero() && p.until.Before(end) {
+			end = p.until
+		}
+		if err := p.conn.SetReadDeadline(end); err != nil {
 			return 0, err
 		}
 	}
+	if p.closed() { // after the deadline was set, which would outlive endWith's
+		return 0, errClosing
+	}
 	n, err := p.r.Read(b[:min(int64(len(b)), p.left)])
 	p.left -= int64(n)
+	if err != nil && err != io.EOF && p.closed() {
+		err = errClosing
+	}
 	if err == io.EOF {
 		p.left = 0
 	}
 	return n, err
 }
+
+func (p *progress) closed() bool { return p.closing != nil && p.closing.Err() != nil }
 
 // decode reads a JSON body strictly: one value, known fields only.
 func (c *call) decode(into any) error {

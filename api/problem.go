@@ -65,6 +65,7 @@ var outward = []struct {
 	{identity.ErrUnauthenticated, 401, "unauthenticated", "Not authenticated", "Send a valid token as Authorization: Bearer."},
 	{identity.ErrSlowDown, 429, "slow_down", "Too many failed attempts", "Wait a minute and try again with a valid token."},
 	{errBadRequest, 400, "malformed_request", "Malformed request", ""},
+	{errClosing, 503, "unavailable", "Temporarily unavailable", "This server is closing; what arrived is kept. Go on from the upload's offset."},
 	{vault.ErrShortBody, 400, "body_incomplete", "Body incomplete", "The body ended before its declared length; what arrived is kept."},
 	{errTimeout, 408, "request_timeout", "Request timeout", "The request did not come in time; send it again."},
 	{errMethod, 405, "method_not_allowed", "Method not allowed", ""},

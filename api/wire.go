@@ -29,7 +29,7 @@ type Account struct {
 // problem names them in the same way.
 type Readiness struct {
 	Status       string            `json:"status"`
-	Dependencies map[string]string `json:"dependencies"` // catalog, keys, objects: ok or down
+	Dependencies map[string]string `json:"dependencies"` // catalog, keys, objects: ok or down; service: down while it drains
 }
 
 func dependencies(list []vault.Dependency) map[string]string {

@@ -125,12 +125,18 @@ type Photos interface {
 	RejectPhoto(ctx context.Context, j *Job, code string, e *audit.Entry) error
 	// RenewJob prolongs the lease and sets j.Lease. ErrGone when it was lost.
 	RenewJob(ctx context.Context, j *Job, until time.Time) error
+	// ReturnJob gives the lease back; the job is due at once, and the attempt
+	// does not count. ErrGone when the lease was lost.
+	ReturnJob(ctx context.Context, j *Job) error
 	// RetryJob gives the lease back; the job is due at t.
 	RetryJob(ctx context.Context, j *Job, t time.Time) error
 	// DeletePhoto appends the Deleted event, removes the wrapped keys, marks
 	// the photo and lets all its objects die, in one transaction. It returns
 	// the photo as it is now; deleting twice is no error.
 	DeletePhoto(ctx context.Context, p id.Photo, ev *consent.Event, e *audit.Entry) (*Photo, error)
+	// AbandonObject lets an object die that is still pending, and reports
+	// whether it may go from the store: it is dead, or has no row any more.
+	AbandonObject(ctx context.Context, o id.Object) (bool, error)
 	// ForgetObject removes the row of a dead object that is gone from the store.
 	ForgetObject(ctx context.Context, o id.Object) error
 	// DeadObjects lists dead objects of one owner that are not gone yet.

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"photovault/imaging"
@@ -36,22 +37,34 @@ func (s *Service) ingestNext(ctx context.Context) (bool, error) {
 	}
 	work, cancel := context.WithTimeout(ctx, jobLimit)
 	defer cancel()
-	err = s.ingest(work, &lease{service: s, job: j, lost: cancel})
-	if err == nil || errors.Is(err, ErrGone) { // gone: deleted meanwhile, or another process has it
+	l := &lease{service: s, job: j, stop: cancel}
+	if err = s.ingest(work, l); err == nil {
 		return true, nil
+	}
+	after, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	catalog := s.Catalogs.ForPractice(j.Practice)
+	switch {
+	case errors.Is(err, ErrGone), l.lost.Load(): // deleted meanwhile, or another process has it
+		return true, s.abandon(after, j.Practice, blobs.Photos, l.put...)
+	case ctx.Err() != nil: // this process ends; another begins anew at once
+		if err = catalog.ReturnJob(after, j); errors.Is(err, ErrGone) {
+			err = nil
+		}
+		return true, errors.Join(err, s.abandon(after, j.Practice, blobs.Photos, l.put...))
 	}
 	s.Logger.Warn("ingest will be retried", "photo", j.Photo, "attempt", j.Attempts, "error", err)
 	back := min(maxBackoff, time.Second<<min(j.Attempts, 9))
-	retry, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
-	defer cancel()
-	return true, s.Catalogs.ForPractice(j.Practice).RetryJob(retry, j, s.now().Add(back))
+	return true, catalog.RetryJob(after, j, s.now().Add(back))
 }
 
 // lease keeps a job while it is worked on.
 type lease struct {
 	service *Service
 	job     *Job
-	lost    context.CancelFunc // ends the work when the lease cannot be kept
+	stop    context.CancelFunc // ends the work when the lease is lost
+	lost    atomic.Bool
+	put     []id.Object // what the work has put, or tried to
 }
 
 // hold renews the lease until release is called, which must be before the job
@@ -71,7 +84,8 @@ func (l *lease) hold(ctx context.Context) (release func()) {
 			}
 			err := l.service.Catalogs.ForPractice(l.job.Practice).RenewJob(ctx, l.job, l.service.now().Add(jobLease))
 			if errors.Is(err, ErrGone) {
-				l.lost()
+				l.lost.Store(true)
+				l.stop()
 				return
 			}
 		}
@@ -119,7 +133,7 @@ func (s *Service) ingest(ctx context.Context, l *lease) error {
 		}
 	} else {
 		e.Outcome = audit.Complete
-		ready, key, err := s.store(ctx, photo, result)
+		ready, key, err := s.store(ctx, l, photo, result)
 		if err != nil {
 			return err
 		}
@@ -168,7 +182,7 @@ func (s *Service) openEnvelope(ctx context.Context, p *Photo, segments []Segment
 }
 
 // store seals and puts every rendition, and returns what there is to commit.
-func (s *Service) store(ctx context.Context, p *Photo, result *imaging.Result) (*Photo, *PhotoKey, error) {
+func (s *Service) store(ctx context.Context, l *lease, p *Photo, result *imaging.Result) (*Photo, *PhotoKey, error) {
 	key, wrapped, err := s.Keys.NewDataKey(ctx, PhotoKeyContext(p.Practice, p.ID, ""))
 	if err != nil {
 		return nil, nil, translate(err)
@@ -190,6 +204,7 @@ func (s *Service) store(ctx context.Context, p *Photo, result *imaging.Result) (
 		if err := s.Catalogs.ForPractice(p.Practice).PlanObjects(ctx, o); err != nil {
 			return nil, nil, err
 		}
+		l.put = append(l.put, object)
 		name := blobs.Name{Practice: p.Practice, Area: blobs.Photos, Object: object}
 		if err := s.Blobs.Put(ctx, name, bytes.NewReader(sealed), o.Size); err != nil {
 			return nil, nil, translate(err)

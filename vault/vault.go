@@ -58,6 +58,9 @@ type Service struct {
 	wake     chan struct{} // a photo was received
 	segments chan []byte   // buffers for segments: bounds the memory of uploads
 	streams  watch
+	leaving  chan struct{}  // closed by Drain
+	ingests  sync.WaitGroup // of running ingest loops
+	drain    sync.Once
 	chaining sync.Mutex
 	saved    int64        // size of the newest checkpoint outside; with chaining
 	chained  atomic.Int64 // when the log was last whole and kept, Unix nanoseconds; 0: never
@@ -79,7 +82,7 @@ func New(c Config) (*Service, error) {
 	c.SweepAge = or(c.SweepAge, 15*time.Minute)
 	c.Ingests = or(c.Ingests, 2)
 	c.CheckpointAt = or(c.CheckpointAt, 500*time.Millisecond)
-	s := &Service{Config: c, wake: make(chan struct{}, 1), segments: make(chan []byte, segmentBuffers)}
+	s := &Service{Config: c, wake: make(chan struct{}, 1), leaving: make(chan struct{}), segments: make(chan []byte, segmentBuffers)}
 	for range segmentBuffers {
 		s.segments <- nil // made when first needed
 	}

@@ -66,6 +66,17 @@ func (c *practice) RetryJob(ctx context.Context, j *vault.Job, t time.Time) erro
 	})
 }
 
+func (c *practice) ReturnJob(ctx context.Context, j *vault.Job) error {
+	if j.Practice != c.p {
+		return errForeign
+	}
+	return c.d.write(ctx, func(tx querier) error {
+		n, err := tx.exec(ctx, `UPDATE job SET attempts = attempts - 1, lease_until = 0 WHERE practice = $1 AND photo = $2 AND attempts = $3 AND lease_until = $4`,
+			c.p, j.Photo, j.Attempts, ms(j.Lease))
+		return count(n, err, vault.ErrGone)
+	})
+}
+
 func (c *practice) RenewJob(ctx context.Context, j *vault.Job, until time.Time) error {
 	if j.Practice != c.p {
 		return errForeign

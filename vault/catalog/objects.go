@@ -2,6 +2,7 @@ package catalog
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"photovault/vault"
@@ -66,6 +67,24 @@ func (q querier) dead(ctx context.Context, where string, args ...any) ([]vault.D
 
 func (c *practice) DeadObjects(ctx context.Context, owner string) ([]vault.DeadObject, error) {
 	return c.d.read().dead(ctx, `WHERE practice = $1 AND owner = $2 AND state = $3 ORDER BY id`, c.p, owner, dead)
+}
+
+func (c *practice) AbandonObject(ctx context.Context, o id.Object) (abandoned bool, err error) {
+	err = c.d.write(ctx, func(tx querier) error {
+		if _, err := tx.exec(ctx, `UPDATE object SET state = $1, changed_at = $2 WHERE practice = $3 AND id = $4 AND state = $5`,
+			dead, c.d.nextOrd(), c.p, o, pending); err != nil {
+			return err
+		}
+		var state string
+		err := tx.one(ctx, `SELECT state FROM object WHERE practice = $1 AND id = $2`, []any{c.p, o},
+			func(scan scanner) error { return scan(&state) })
+		abandoned = errors.Is(err, vault.ErrNotFound) || err == nil && state == dead
+		if errors.Is(err, vault.ErrNotFound) {
+			return nil
+		}
+		return err
+	})
+	return abandoned && err == nil, err
 }
 
 func (c *practice) ForgetObject(ctx context.Context, o id.Object) error {
