@@ -35,6 +35,9 @@ type Config struct {
 	// FrameAncestors are the origins that may embed a photo in a frame, for
 	// an EMR; empty means none.
 	FrameAncestors []string
+	// Stall is how long a body may stall, and how long 64 KiB of it may take
+	// to come; default 30 s.
+	Stall time.Duration
 }
 
 // Server answers HTTP over TLS.
@@ -59,6 +62,9 @@ const (
 func New(c Config) *Server {
 	if c.Logger == nil {
 		c.Logger = slog.Default()
+	}
+	if c.Stall == 0 {
+		c.Stall = stallTimeout
 	}
 	s := &Server{Config: c, ending: newEnding()}
 	s.app = fiber.New(fiber.Config{

@@ -20,7 +20,11 @@ func (c *call) ready() error {
 	if err != nil {
 		return err
 	}
-	return c.reply(200, Readiness{"ready", dependencies(deps)})
+	damaged, err := c.service().DamagedUploads(c.ctx)
+	if err != nil {
+		return err
+	}
+	return c.reply(200, Readiness{"ready", dependencies(deps), damaged})
 }
 
 func (c *call) openapi() error {

@@ -71,6 +71,8 @@ var outward = []struct {
 	{errMethod, 405, "method_not_allowed", "Method not allowed", ""},
 	{errTusVersion, 412, "tus_version_unsupported", "tus version not supported", "Send Tus-Resumable: 1.0.0."},
 	{errMediaType, 415, "media_type_unsupported", "Media type not supported", "Send Content-Type: application/offset+octet-stream."},
+	{errChecksum, 400, "checksum_unsupported", "Checksum not supported", "Send Upload-Checksum: sha256 or sha1, a space, and the digest in base64."},
+	{vault.ErrChecksum, 460, "checksum_mismatch", "Checksum mismatch", "The bytes are not those of the checksum. None of them counts; send them again."},
 	{vault.ErrUnavailable, 503, "unavailable", "Temporarily unavailable", "Try again shortly; nothing acknowledged is lost."},
 	{vault.ErrDenied, 403, "denied", "Not allowed", ""},
 	{vault.ErrInvalid, 422, "invalid", "Invalid request", ""},

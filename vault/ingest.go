@@ -53,9 +53,35 @@ func (s *Service) ingestNext(ctx context.Context) (bool, error) {
 		}
 		return true, errors.Join(err, s.abandon(after, j.Practice, blobs.Photos, l.put...))
 	}
+	if errors.Is(err, ErrBroken) {
+		if err := s.markDamaged(after, j, err); err != nil {
+			s.Logger.Error("ingest: damage could not be written down", "photo", j.Photo, "error", err)
+		}
+	}
 	s.Logger.Warn("ingest will be retried", "photo", j.Photo, "attempt", j.Attempts, "error", err)
 	back := min(maxBackoff, time.Second<<min(j.Attempts, 9))
 	return true, catalog.RetryJob(after, j, s.now().Add(back))
+}
+
+// markDamaged raises the alarm, once for each job: what is stored is not what
+// arrived. The job stays; when what was damaged is put back, it is done.
+func (s *Service) markDamaged(ctx context.Context, j *Job, why error) error {
+	e := &audit.Entry{Action: audit.PhotoIngest, Outcome: audit.Failed, Reason: Code(ErrBroken), Photo: j.Photo}
+	if photo, err := s.Catalogs.ForPractice(j.Practice).Photo(ctx, j.Photo); err == nil { // whose it is, if that can be known
+		e.Patient = photo.Patient
+	}
+	first, err := s.Catalogs.ForPractice(j.Practice).MarkDamaged(ctx, j, e)
+	if first {
+		s.Logger.Error("a received photo cannot be taken in: what is stored of it is damaged; see fsck", "photo", j.Photo, "error", why)
+	}
+	return err
+}
+
+// DamagedUploads counts received photos that wait because what is stored of
+// them is damaged.
+func (s *Service) DamagedUploads(ctx context.Context) (int, error) {
+	list, err := s.Catalogs.ForPractice(s.Practice).Damaged(ctx)
+	return len(list), err
 }
 
 // lease keeps a job while it is worked on.
@@ -108,7 +134,7 @@ func (s *Service) ingest(ctx context.Context, l *lease) error {
 	if err != nil {
 		return err
 	}
-	plain, code, err := s.openEnvelope(ctx, photo, segments)
+	plain, code, err := s.openEnvelope(ctx, photo, upload, segments)
 	if err != nil {
 		return err
 	}
@@ -148,29 +174,45 @@ func (s *Service) ingest(ctx context.Context, l *lease) error {
 	return nil
 }
 
+// keyPatience is how long a received photo waits for an upload key that the
+// catalog never had: a database that was put back may have lost it.
+const keyPatience = 72 * time.Hour
+
 // openEnvelope returns the photo as the tablet sealed it, or the stable code
-// of why it cannot be accepted. The caller wipes it.
-func (s *Service) openEnvelope(ctx context.Context, p *Photo, segments []Segment) (plain []byte, code string, err error) {
+// of why it cannot be accepted. The caller wipes it. A code is a fact of the
+// bytes that arrived; what was damaged since is ErrBroken.
+func (s *Service) openEnvelope(ctx context.Context, p *Photo, up *Upload, segments []Segment) (plain []byte, code string, err error) {
+	if n := len(segments); n == 0 || segments[n-1].Start+segments[n-1].Size != up.Length {
+		return nil, "", fmt.Errorf("vault: segments of a received photo are missing: %w", ErrBroken)
+	}
 	src := &staged{ctx: ctx, blobs: s.Blobs, practice: p.Practice, left: segments}
 	defer func() { _ = src.Close() }() // read only
-	var unavailable error
+	var keyErr error
 	find := func(k id.UploadKey) (*envelope.PrivateKey, error) {
 		key, err := s.uploadPrivateKey(ctx, p.Practice, k)
-		if err != nil && !errors.Is(err, envelope.ErrUnknownKey) {
-			unavailable = err
-		}
+		keyErr = err
 		return key, err
 	}
 	body, err := envelope.Open(src, find, p.Practice, p.Capture)
 	if err == nil {
 		plain, err = readAll(body, s.MaxUpload)
 	}
-	switch {
-	case err == nil:
+	if err == nil {
 		return plain, "", nil
-	case unavailable != nil:
-		return nil, "", unavailable
+	}
+	if keyErr != nil && !errors.Is(keyErr, envelope.ErrUnknownKey) {
+		return nil, "", keyErr
+	}
+	if broken := src.intact(); broken != nil {
+		return nil, "", broken
+	}
+	switch {
+	case errors.Is(err, errKeyExpired):
+		return nil, "upload_key_unknown", nil
 	case errors.Is(err, envelope.ErrUnknownKey):
+		if s.now().Before(up.ExpiresAt.Add(keyPatience - s.UploadLife)) {
+			return nil, "", fmt.Errorf("vault: upload key is not in the catalog: %w", ErrBroken)
+		}
 		return nil, "upload_key_unknown", nil
 	case errors.Is(err, envelope.ErrFormat):
 		return nil, "envelope_malformed", nil

@@ -106,7 +106,8 @@ func (d *DB) TakeDead(ctx context.Context, t time.Time, limit int) ([]vault.Dead
 			return err
 		}
 		if _, err := tx.exec(ctx, `DELETE FROM upload WHERE expires_at < $1 AND received = length AND NOT EXISTS
-			(SELECT 1 FROM job WHERE job.practice = upload.practice AND job.photo = upload.photo)`, ms(d.now())); err != nil {
+			(SELECT 1 FROM job WHERE job.practice = upload.practice AND job.photo = upload.photo) AND NOT EXISTS
+			(SELECT 1 FROM segment WHERE segment.practice = upload.practice AND segment.upload = upload.id)`, ms(d.now())); err != nil {
 			return err
 		}
 		var err error

@@ -223,7 +223,7 @@ func testDeletion(t *testing.T, s *shelf) {
 		must(t, err)
 		s.wantDead(t, string(photo.ID), seg.Object)
 		o := s.planned(t, blobs.Staging, string(u.ID), 5)
-		wantError(t, s.c.AddSegment(ctx, u, vault.Segment{Start: 10, Size: 5, Object: o.ID}, s.now, s.entry(audit.PhotoUpload)), vault.ErrGone)
+		wantError(t, s.c.AddSegments(ctx, u, []vault.Segment{vault.Segment{Start: 10, Size: 5, Object: o.ID}}, s.now, s.entry(audit.PhotoUpload)), vault.ErrGone)
 		again := vault.Upload{ID: id.New[id.Upload](), Practice: s.Practice, Photo: photo.ID, Owner: by.ID, Length: 10, ExpiresAt: s.now}
 		wantError(t, s.c.AddUpload(ctx, &again, s.entry(audit.PhotoUpload)), vault.ErrNotFound)
 	})
