@@ -35,12 +35,16 @@ type Config struct {
 	// FrameAncestors are the origins that may embed a photo in a frame, for
 	// an EMR; empty means none.
 	FrameAncestors []string
+	// Stall is how long a body may stall, and how long 64 KiB of it may take
+	// to come; default 30 s.
+	Stall time.Duration
 }
 
 // Server answers HTTP over TLS.
 type Server struct {
 	Config
-	app *fiber.App
+	app    *fiber.App
+	ending *ending
 }
 
 // Timeouts of a connection. A body being read or written moves its own
@@ -59,7 +63,10 @@ func New(c Config) *Server {
 	if c.Logger == nil {
 		c.Logger = slog.Default()
 	}
-	s := &Server{Config: c}
+	if c.Stall == 0 {
+		c.Stall = stallTimeout
+	}
+	s := &Server{Config: c, ending: newEnding()}
 	s.app = fiber.New(fiber.Config{
 		AppName:               "photovault",
 		ServerHeader:          "",
@@ -80,6 +87,7 @@ func New(c Config) *Server {
 	})
 	s.app.Server().NoDefaultServerHeader = true
 	s.app.Server().CloseOnShutdown = true
+	s.app.Server().ConnState = s.ending.track
 	s.app.Server().Logger = quiet{c.Logger}
 	s.app.Server().Handler = s.knownMethods(s.app.Server().Handler)
 	s.app.Use(s.everyAnswer)
@@ -106,7 +114,7 @@ func (s *Server) knownMethods(next fasthttp.RequestHandler) fasthttp.RequestHand
 }
 
 // Serve answers on the listener, over TLS only, until ctx ends; then it lets
-// running requests finish for up to grace.
+// running requests finish for up to grace and cuts the others: ErrCut.
 func (s *Server) Serve(ctx context.Context, l net.Listener, grace time.Duration) error {
 	conf := s.TLS.Clone()
 	conf.MinVersion = max(conf.MinVersion, tls.VersionTLS12)
@@ -118,7 +126,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener, grace time.Duration)
 		return err
 	case <-ctx.Done():
 	}
-	return errors.Join(s.app.ShutdownWithTimeout(grace), <-done)
+	return errors.Join(s.end(grace), <-done)
 }
 
 // guarded runs the handler; one that panics answers 500 and does not take the
@@ -144,6 +152,9 @@ func (s *Server) everyAnswer(c *fiber.Ctx) error {
 	err := s.guarded(c)
 	if err != nil {
 		err = s.fail(c, err)
+	}
+	if s.ending.leaving.Err() != nil {
+		c.Context().SetConnectionClose()
 	}
 	pattern := c.Route().Path
 	if _, known := c.Locals(routed).(bool); !known {
@@ -207,6 +218,9 @@ func (s *Server) serve(r route) fiber.Handler {
 		defer call.drain()
 		if err := call.limitBody(r.maxBody); err != nil {
 			return err
+		}
+		if r.maxBody == maxUpload {
+			defer call.body.endWith(s.ending.closing)()
 		}
 		if r.auth {
 			var err error

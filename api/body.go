@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"sync/atomic"
 	"time"
 	"unicode/utf8"
 
@@ -47,7 +48,7 @@ func (c *call) limitBody(limit int64) error {
 	if stream == nil {
 		stream = bytes.NewReader(c.Request().Body())
 	}
-	c.body = &progress{left: max(0, n), stall: stallTimeout, r: stream, conn: c.Context().Conn(), ctx: c.ctx}
+	c.body = &progress{left: max(0, n), stall: c.server.Stall, window: c.server.Stall, r: stream, conn: c.Context().Conn(), ctx: c.ctx}
 	if n == chunked { // none is taken here: how much comes is anybody's guess
 		c.Context().SetConnectionClose()
 	}
@@ -66,6 +67,10 @@ func (c *call) drain() {
 		return
 	}
 	c.body.stall = drainStall
+	if c.body.closed() {
+		c.body.closing, c.body.until = nil, time.Now().Add(time.Second)
+		c.body.stopped.Store(false)
+	}
 	_, err := io.CopyN(io.Discard, c.body, min(c.body.left, maxDrain))
 	if c.body.left > 0 || err != nil && !errors.Is(err, io.EOF) {
 		c.Context().SetConnectionClose()
@@ -77,15 +82,37 @@ const (
 	drainStall = 250 * time.Millisecond
 )
 
+// windowBytes must come in each window that is spent waiting for a body.
+const windowBytes = 64 << 10
+
 // progress reads a body up to its length and moves the connection's read
-// deadline as bytes arrive, so that a slow body may take long but a stalled
-// one may not.
+// deadline as bytes arrive, so that a slow body may take long, but a stalled
+// one, or one that trickles, may not. Only time spent waiting for it counts.
 type progress struct {
 	r     io.Reader
 	left  int64
 	stall time.Duration // how long to wait for the next bytes
 	conn  net.Conn
 	ctx   context.Context
+
+	window time.Duration // for windowBytes
+	waited time.Duration // in this window
+	came   int64         // in this window
+
+	stopped atomic.Bool     // by Interrupt
+	closing context.Context // when it ends, no more is read; nil: never
+	until   time.Time       // to read no longer than that; zero: any time
+}
+
+// endWith lets the body end when closing does, also while a read waits. What
+// it returns is called when the body was read.
+func (p *progress) endWith(closing context.Context) (release func() bool) {
+	p.closing = closing
+	return context.AfterFunc(closing, func() {
+		if p.conn != nil {
+			_ = p.conn.SetReadDeadline(time.Now()) // a connection that is gone waits for nothing
+		}
+	})
 }
 
 func (p *progress) Read(b []byte) (int, error) {
@@ -95,18 +122,55 @@ func (p *progress) Read(b []byte) (int, error) {
 	if p.left == 0 {
 		return 0, io.EOF
 	}
+	began := time.Now()
 	if p.conn != nil {
-		if err := p.conn.SetReadDeadline(time.Now().Add(p.stall)); err != nil {
+		end := began.Add(min(p.stall, p.window-p.waited))
+		if !p.until.IsZero() && p.until.Before(end) {
+			end = p.until
+		}
+		if err := p.conn.SetReadDeadline(end); err != nil {
 			return 0, err
 		}
 	}
+	if p.closed() { // after the deadline was set, which would outlive endWith's
+		return 0, p.why()
+	}
 	n, err := p.r.Read(b[:min(int64(len(b)), p.left)])
 	p.left -= int64(n)
+	p.waited, p.came = p.waited+time.Since(began), p.came+int64(n)
+	if p.came >= windowBytes {
+		p.waited, p.came = 0, 0
+	}
+	if err != nil && err != io.EOF && p.closed() {
+		err = p.why()
+	}
 	if err == io.EOF {
 		p.left = 0
 	}
 	return n, err
 }
+
+// Interrupt ends the body, also while a read waits (vault.Interrupter).
+func (p *progress) Interrupt() {
+	p.stopped.Store(true)
+	if p.conn != nil {
+		_ = p.conn.SetReadDeadline(time.Now()) // a connection that is gone waits for nothing
+	}
+}
+
+func (p *progress) closed() bool {
+	return p.stopped.Load() || p.closing != nil && p.closing.Err() != nil
+}
+
+// why it is closed.
+func (p *progress) why() error {
+	if p.closing != nil && p.closing.Err() != nil {
+		return errClosing
+	}
+	return errInterrupted
+}
+
+var errInterrupted = errors.New("api: another request took over")
 
 // decode reads a JSON body strictly: one value, known fields only.
 func (c *call) decode(into any) error {

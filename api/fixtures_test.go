@@ -189,8 +189,16 @@ type shot struct {
 // declare announces a photo and seals it.
 func (s *stack) declare(p id.Patient, jpeg []byte) *shot {
 	s.Helper()
+	x := s.declareAs(s.token("provider"), p)
+	x.sealed = s.seal(id.Capture(x.in.Capture), jpeg)
+	return x
+}
+
+// declareAs announces a photo of which nothing is sealed yet.
+func (s *stack) declareAs(token string, p id.Patient) *shot {
+	s.Helper()
 	in := api.NewPhoto{Patient: string(p), Device: string(id.New[id.Device]()), Capture: string(id.New[id.Capture]())}
-	return &shot{into[api.PhotoDeclared](s.ask("POST", "/v1/photos", s.token("provider"), in), 201), in, s.seal(id.Capture(in.Capture), jpeg)}
+	return &shot{into[api.PhotoDeclared](s.ask("POST", "/v1/photos", token, in), 201), in, nil}
 }
 
 // seal does what a tablet does.

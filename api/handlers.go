@@ -13,11 +13,18 @@ import (
 func (c *call) health() error { return c.reply(200, map[string]string{"status": "ok"}) }
 
 func (c *call) ready() error {
+	if c.server.ending.leaving.Err() != nil {
+		return &vault.NotReadyError{Dependencies: []vault.Dependency{{Name: "service", Err: errLeaving}}}
+	}
 	deps, err := c.service().Ready(c.ctx)
 	if err != nil {
 		return err
 	}
-	return c.reply(200, Readiness{"ready", dependencies(deps)})
+	damaged, err := c.service().DamagedUploads(c.ctx)
+	if err != nil {
+		return err
+	}
+	return c.reply(200, Readiness{"ready", dependencies(deps), damaged})
 }
 
 func (c *call) openapi() error {

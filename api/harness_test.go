@@ -112,6 +112,8 @@ func (k *countedKeys) UnwrapDataKey(ctx context.Context, c keys.Context, wrapped
 type options struct {
 	frameAncestors []string
 	sendBuffer     int // bytes of a connection's send buffer; 0: the system's
+	stall          time.Duration
+	config         func(*vault.Config)
 }
 
 // stack is the whole service on the embedded stores in a folder of its own,
@@ -159,8 +161,12 @@ func newStack(t testing.TB, with ...func(*options)) *stack {
 	pool, err := media()
 	s.must(err)
 	quiet := slog.New(slog.DiscardHandler)
-	s.service, err = vault.New(vault.Config{Practice: s.practice, Catalogs: s.catalog, Keys: s.keys, Blobs: s.blobs, Media: pool,
-		Checkpoints: s.outside, Logger: quiet, Now: s.clock.now, Software: "photovault test"})
+	config := vault.Config{Practice: s.practice, Catalogs: s.catalog, Keys: s.keys, Blobs: s.blobs, Media: pool,
+		Checkpoints: s.outside, Logger: quiet, Now: s.clock.now, Software: "photovault test"}
+	if s.config != nil {
+		s.config(&config)
+	}
+	s.service, err = vault.New(config)
 	s.must(err)
 	s.evidence, s.pinned, err = s.service.EvidenceKeys(ctx, s.practice)
 	s.must(err)
@@ -180,7 +186,7 @@ func newStack(t testing.TB, with ...func(*options)) *stack {
 func (s *stack) serve(log *slog.Logger) (stop func()) {
 	s.Helper()
 	server := api.New(api.Config{Service: s.service, Auth: s.auth, TLS: s.ca.server, Logger: log, Version: "test",
-		FrameAncestors: s.frameAncestors})
+		FrameAncestors: s.frameAncestors, Stall: s.stall})
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	s.must(err)
 	s.address = l.Addr().String()

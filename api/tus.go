@@ -1,7 +1,6 @@
 package api
 
 import (
-	"encoding/base64"
 	"errors"
 	"net/http"
 	"strconv"
@@ -13,11 +12,12 @@ import (
 )
 
 // tus 1.0 (tus.io/protocols/resumable-upload): core, creation,
-// creation-with-upload, termination, expiration. Offsets count ciphertext.
+// creation-with-upload, termination, expiration, checksum (no trailer),
+// concatenation (of complete parts only). Offsets count ciphertext.
 
 const (
 	tusVersion    = "1.0.0"
-	tusExtensions = "creation,creation-with-upload,termination,expiration"
+	tusExtensions = "creation,creation-with-upload,termination,expiration,checksum,concatenation"
 	tusMediaType  = "application/offset+octet-stream"
 	maxUpload     = 64 << 20 // bytes of sealed photo
 )
@@ -26,6 +26,7 @@ var (
 	errTusVersion = errors.New("api: tus version not supported")
 	errMediaType  = errors.New("api: media type not supported")
 	errMethod     = errors.New("api: method not allowed")
+	errChecksum   = errors.New("api: checksum not supported")
 )
 
 // tus checks the version.
@@ -40,6 +41,7 @@ func (c *call) tus() error {
 func (c *call) tusOptions() error {
 	c.Set("Tus-Version", tusVersion)
 	c.Set("Tus-Extension", tusExtensions)
+	c.Set("Tus-Checksum-Algorithm", strings.Join(vault.ChecksumAlgorithms, ","))
 	c.Set("Tus-Max-Size", strconv.Itoa(maxUpload))
 	return c.SendStatus(204)
 }
@@ -50,24 +52,36 @@ func (c *call) tusCreate() error {
 	if err := c.tus(); err != nil {
 		return err
 	}
-	length, err := strconv.ParseInt(c.Get("Upload-Length"), 10, 64)
-	if err != nil || c.Get("Upload-Defer-Length") != "" {
+	concat := c.Get("Upload-Concat")
+	if strings.HasPrefix(concat, "final;") {
+		return c.tusConcatenate(strings.TrimPrefix(concat, "final;"))
+	}
+	if concat != "" && concat != "partial" {
+		return errConcat
+	}
+	length, ok := decimal(c.Get("Upload-Length"))
+	if !ok || c.Get("Upload-Defer-Length") != "" {
 		return &vault.InvalidError{Code: "upload_length_required", Defects: []consent.Defect{{Field: "Upload-Length",
 			Sentence: "Declare the length of the sealed file in bytes; it is known before the upload begins."}}}
+	}
+	sum, err := c.checksum()
+	if err != nil {
+		return err
 	}
 	p, err := c.uploadPhoto()
 	if err != nil {
 		return err
 	}
-	u, err := c.service().CreateUpload(c.ctx, c.who, p, length)
+	u, err := c.service().CreateUpload(c.ctx, c.who, p, length, concat == "partial")
 	if err != nil {
 		return err
 	}
-	c.Set("Location", "/v1/uploads/"+string(u.ID))
+	c.Set("Location", uploadPath+string(u.ID))
 	if n := c.Request().Header.ContentLength(); n != 0 && c.Get("Content-Type") == tusMediaType {
-		// The upload exists: a beginning that breaks off is reported by its
-		// offset, and the client goes on from there.
-		if after, err := c.service().AppendUpload(c.ctx, c.who, u.ID, 0, c.body, c.bodyLength(n, length)); after != nil {
+		// The upload exists: a beginning that breaks off, or fails its
+		// checksum, is reported by its offset, and the client goes on from there.
+		a := vault.Append{Body: c.body, Length: int64(n), Checksum: sum}
+		if after, err := c.service().AppendUpload(c.ctx, c.who, u.ID, a); after != nil {
 			u = after
 			if err != nil {
 				c.Context().SetConnectionClose()
@@ -79,35 +93,27 @@ func (c *call) tusCreate() error {
 	return nil
 }
 
-// bodyLength is the declared length, or for a chunked body what is left.
-func (c *call) bodyLength(declared int, left int64) int64 {
-	if declared < 0 {
-		return left
+// tusConcatenate puts partial uploads together; it moves no bytes.
+func (c *call) tusConcatenate(list string) error {
+	parts, err := uploadsIn(list)
+	if err != nil {
+		return err
 	}
-	return int64(declared)
-}
-
-func (c *call) uploadPhoto() (id.Photo, error) {
-	if c.who.Grant != "" {
-		return c.who.Grant, nil
+	if c.Get("Upload-Length") != "" {
+		return errConcat
 	}
-	for pair := range strings.SplitSeq(c.Get("Upload-Metadata"), ",") {
-		key, value, _ := strings.Cut(strings.TrimSpace(pair), " ")
-		if key != "photo" {
-			continue
-		}
-		raw, err := base64.StdEncoding.DecodeString(value)
-		if err != nil {
-			return "", errBadRequest
-		}
-		p, err := id.Parse[id.Photo](string(raw))
-		if err != nil {
-			return "", vault.ErrNotFound
-		}
-		return p, nil
+	p, err := c.uploadPhoto()
+	if err != nil {
+		return err
 	}
-	return "", &vault.InvalidError{Code: "photo_required", Defects: []consent.Defect{{Field: "Upload-Metadata",
-		Sentence: "Name the declared photo in Upload-Metadata (photo, base64), or use its upload grant."}}}
+	u, err := c.service().Concatenate(c.ctx, c.who, p, parts)
+	if err != nil {
+		return err
+	}
+	c.Set("Location", uploadPath+string(u.ID))
+	c.progress(u)
+	c.Status(201)
+	return nil
 }
 
 func (c *call) progress(u *vault.Upload) {
@@ -129,6 +135,9 @@ func (c *call) tusStatus() error {
 	}
 	c.progress(u)
 	c.Set("Upload-Length", strconv.FormatInt(u.Length, 10))
+	if concat := concatenation(u); concat != "" {
+		c.Set("Upload-Concat", concat)
+	}
 	return nil
 }
 
@@ -143,30 +152,18 @@ func (c *call) tusAppend() error {
 	if err != nil {
 		return err
 	}
-	offset, err := strconv.ParseInt(c.Get("Upload-Offset"), 10, 64)
-	if err != nil || offset < 0 {
+	offset, ok := decimal(c.Get("Upload-Offset"))
+	if !ok {
 		return errBadRequest
 	}
-	n := c.Request().Header.ContentLength()
-	if n < 0 {
-		return c.appendChunked(uid, offset)
-	}
-	u, err := c.service().AppendUpload(c.ctx, c.who, uid, offset, c.body, int64(n))
+	sum, err := c.checksum()
 	if err != nil {
 		return err
 	}
-	c.progress(u)
-	return c.SendStatus(204)
-}
-
-// appendChunked takes a body of undeclared length, up to what is left.
-func (c *call) appendChunked(uid id.Upload, offset int64) error {
-	u, err := c.service().UploadStatus(c.ctx, c.who, uid)
+	// The length of a chunked body is below 0: what is left is taken.
+	a := vault.Append{Offset: offset, Body: c.body, Length: int64(c.Request().Header.ContentLength()), Checksum: sum}
+	u, err := c.service().AppendUpload(c.ctx, c.who, uid, a)
 	if err != nil {
-		return err
-	}
-	u, err = c.service().AppendUpload(c.ctx, c.who, uid, offset, c.body, max(0, u.Length-offset))
-	if err != nil && !(u != nil && errors.Is(err, vault.ErrShortBody)) {
 		return err
 	}
 	c.progress(u)

@@ -29,7 +29,10 @@ type Account struct {
 // problem names them in the same way.
 type Readiness struct {
 	Status       string            `json:"status"`
-	Dependencies map[string]string `json:"dependencies"` // catalog, keys, objects: ok or down
+	Dependencies map[string]string `json:"dependencies"` // catalog, keys, objects: ok or down; service: down while it drains
+	// DamagedUploads are received photos that wait for somebody to restore
+	// what is stored of them. They keep no replica from serving.
+	DamagedUploads int `json:"damaged_uploads,omitempty"`
 }
 
 func dependencies(list []vault.Dependency) map[string]string {

@@ -139,12 +139,23 @@ type Photos interface {
 	RejectPhoto(ctx context.Context, j *Job, code string, e *audit.Entry) error
 	// RenewJob prolongs the lease and sets j.Lease. ErrGone when it was lost.
 	RenewJob(ctx context.Context, j *Job, until time.Time) error
+	// ReturnJob gives the lease back; the job is due at once, and the attempt
+	// does not count. ErrGone when the lease was lost.
+	ReturnJob(ctx context.Context, j *Job) error
+	// MarkDamaged notes that what is staged for the job is not what arrived,
+	// and writes e, the first time only. ErrGone when the lease was lost.
+	MarkDamaged(ctx context.Context, j *Job, e *audit.Entry) (first bool, err error)
+	// Damaged lists the photos whose jobs are marked so.
+	Damaged(ctx context.Context) ([]id.Photo, error)
 	// RetryJob gives the lease back; the job is due at t.
 	RetryJob(ctx context.Context, j *Job, t time.Time) error
 	// DeletePhoto appends the Deleted event, removes the wrapped keys, marks
 	// the photo and lets all its objects die, in one transaction. It returns
 	// the photo as it is now; deleting twice is no error.
 	DeletePhoto(ctx context.Context, p id.Photo, ev *consent.Event, e *audit.Entry) (*Photo, error)
+	// AbandonObject lets an object die that is still pending, and reports
+	// whether it may go from the store: it is dead, or has no row any more.
+	AbandonObject(ctx context.Context, o id.Object) (bool, error)
 	// ForgetObject removes the row of a dead object that is gone from the store.
 	ForgetObject(ctx context.Context, o id.Object) error
 	// DeadObjects lists dead objects of one owner that are not gone yet.
@@ -153,20 +164,29 @@ type Photos interface {
 
 // Uploads in progress.
 type Uploads interface {
-	// AddUpload begins an upload of a declared or receiving photo; an older
-	// upload of the same photo ends. ConflictError already_received.
+	// AddUpload begins an upload of a photo that has not arrived, or was
+	// rejected. A whole one ends every older upload of the photo; a partial
+	// one ends a whole one, and the oldest partial ones when there are
+	// MaxParts already. ConflictError already_received.
 	AddUpload(ctx context.Context, u *Upload, e *audit.Entry) error
 	// Upload returns it with its segments in order. ErrNotFound.
 	Upload(ctx context.Context, u id.Upload) (*Upload, []Segment, error)
-	// UploadOf returns the upload of a photo, for ingest. ErrNotFound.
+	// UploadOf returns the upload of a photo that is not partial, for ingest. ErrNotFound.
 	UploadOf(ctx context.Context, p id.Photo) (*Upload, []Segment, error)
-	// AddSegment makes a pending object part of the upload, if its offset is
-	// still s.Start: ErrOffset. When the upload is then complete, the photo
-	// becomes received, the job exists and e is written, in the same
-	// transaction; otherwise e is not used.
-	AddSegment(ctx context.Context, u *Upload, s Segment, expires time.Time, e *audit.Entry) error
-	// EndUpload removes it; its segments die, its photo is declared again.
-	// ErrNotFound when it is gone or received.
+	// AddSegments makes pending objects part of the upload, all or none, if
+	// its offset is still where the first begins: ErrOffset. When an upload
+	// that is not partial is then complete, the photo becomes received, the
+	// job exists and e is written, in the same transaction; otherwise e is
+	// not used. Errors: ErrOffset, ErrTooLarge, ErrGone.
+	AddSegments(ctx context.Context, u *Upload, s []Segment, expires time.Time, e *audit.Entry) error
+	// Concatenate begins and completes an upload that takes over the segments
+	// of u.Parts in order; all other uploads of the photo end, and it becomes
+	// received. Parts must be complete partial uploads of u's photo and
+	// owner. Asked again for the same parts it returns what is there.
+	// Errors: ErrNotFound, ConflictError upload_unfinished, part_used, already_received.
+	Concatenate(ctx context.Context, u *Upload, e *audit.Entry) (*Upload, error)
+	// EndUpload removes it; its segments die, and its photo is declared again
+	// if it has no other. ErrNotFound when it is gone or received.
 	EndUpload(ctx context.Context, u id.Upload, e *audit.Entry) error
 }
 

@@ -28,6 +28,8 @@ var (
 	ErrGone = errors.New("vault: upload is gone")
 	// ErrShortBody: an upload's body ended before its length; what arrived is kept.
 	ErrShortBody = errors.New("vault: body ended early")
+	// ErrChecksum: the bytes are not those that their checksum was made of; none of them counts.
+	ErrChecksum = errors.New("vault: checksum mismatch")
 	// ErrTooLarge: more bytes than declared or allowed.
 	ErrTooLarge = errors.New("vault: too large")
 	// ErrBroken: a stored photo failed authentication. Nothing was released.
@@ -101,7 +103,7 @@ func Code(err error) string {
 		code string
 	}{
 		{ErrNotFound, "not_found"}, {ErrOffset, "offset_mismatch"}, {ErrLocked, "upload_locked"}, {ErrGone, "upload_gone"},
-		{ErrTooLarge, "too_large"}, {ErrBroken, "integrity_failure"}, {ErrRange, "range_not_satisfiable"}, {ErrUnavailable, "unavailable"},
+		{ErrChecksum, "checksum_mismatch"}, {ErrTooLarge, "too_large"}, {ErrBroken, "integrity_failure"}, {ErrRange, "range_not_satisfiable"}, {ErrUnavailable, "unavailable"},
 	} {
 		if errors.Is(err, known.err) {
 			return known.code

@@ -39,6 +39,7 @@ var remedies = map[string]struct{ sentence, do string }{
 	"object_broken":     {"an object does not authenticate: bits flipped, cut, swapped or of another photo", "restore it from the object store's versions or backup; if others are affected, treat it as an attack"},
 	"object_extra":      {"the object store holds an object that the catalog does not know", "it opens nothing; remove it, and find out who can write to the store"},
 	"object_unlisted":   {"a ready photo uses an object that the catalog's list does not hold as live", "treat it as an attack on the list; restore it, or the sweeper may remove the object"},
+	"upload_damaged":    {"a photo was received, and what is stored of it is not what arrived", "restore the staged objects, or the rows of upload_key, from their versions or backup: it is then taken in by itself; or delete the photo and have it sent again"},
 	"log_tampered":      {"the audit log is not the one that was written", "treat it as an attack; keep the database as it is, and compare with the newest backup and the checkpoint"},
 	"practice_unopened": {"the practice's keys cannot be opened", "look at the key service and at the rows of practice_key"},
 }
@@ -109,6 +110,7 @@ type pass struct {
 	patients  map[id.Patient]*consent.Record // nil: broken
 	named     map[id.Patient]bool            // has a row of its own
 	objects   map[id.Object]StoredObject
+	staged    []Segment // of uploads that are not taken in yet
 	log       logged
 }
 
@@ -123,7 +125,7 @@ func (f *Fsck) pass(ctx context.Context, read bool) (*FsckReport, error) {
 	}
 	steps := []func(context.Context) error{p.rows, p.records, p.trail}
 	if !f.LogOnly {
-		steps = append(steps, p.store, p.renditions)
+		steps = append(steps, p.store, p.renditions, p.waiting)
 	}
 	if read {
 		steps = append(steps, p.read)
@@ -176,6 +178,8 @@ func (p *pass) rows(ctx context.Context) error {
 			p.wrapped[v.Photo] = v
 		case id.Patient:
 			p.named[v] = true
+		case *Segment:
+			p.staged = append(p.staged, *v)
 		}
 		return nil
 	})
@@ -265,6 +269,15 @@ func (p *pass) store(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// waiting names received photos that cannot be taken in.
+func (p *pass) waiting(ctx context.Context) error {
+	list, err := p.db.Damaged(ctx)
+	for _, photo := range list {
+		p.find("upload_damaged", "photo "+string(photo))
+	}
+	return err
 }
 
 // renditions holds ready photos against the lists of objects and keys.

@@ -60,7 +60,32 @@ func (p *pass) read(ctx context.Context) error {
 	err := g.Wait()
 	close(found)
 	<-done
-	return err
+	if err != nil {
+		return err
+	}
+	return p.readStaged(ctx)
+}
+
+// readStaged holds what is staged against the digests of what arrived. It is
+// ciphertext, and stays it.
+func (p *pass) readStaged(ctx context.Context) error {
+	for _, seg := range p.staged {
+		if p.objects[seg.Object].State != "live" {
+			continue // taken in or ended meanwhile
+		}
+		one := &staged{ctx: ctx, blobs: p.Blobs, practice: p.Practice, left: []Segment{seg}}
+		err := errors.Join(one.intact(), one.Close())
+		switch {
+		case err == nil:
+			p.report.Bytes += seg.Size
+		case errors.Is(err, blobs.ErrNotFound): // found by listing
+		case errors.Is(err, ErrBroken):
+			p.find("object_broken", "staging "+string(seg.Object))
+		default:
+			return err
+		}
+	}
+	return nil
 }
 
 // verified is what reading one photo showed.

@@ -171,11 +171,11 @@ func (f *fixture) add(jpeg []byte) *vault.Photo {
 		f.t.Fatal(err)
 	}
 	sealed := f.seal(p, jpeg)
-	u, err := f.CreateUpload(ctx, provider, p.ID, int64(len(sealed)))
+	u, err := f.CreateUpload(ctx, provider, p.ID, int64(len(sealed)), false)
 	if err != nil {
 		f.t.Fatal(err)
 	}
-	if _, err := f.AppendUpload(ctx, provider, u.ID, 0, bytes.NewReader(sealed), int64(len(sealed))); err != nil {
+	if _, err := f.AppendUpload(ctx, provider, u.ID, vault.Append{Body: bytes.NewReader(sealed), Length: int64(len(sealed))}); err != nil {
 		f.t.Fatal(err)
 	}
 	got := f.settled(p)

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"photovault/imaging"
@@ -36,22 +37,60 @@ func (s *Service) ingestNext(ctx context.Context) (bool, error) {
 	}
 	work, cancel := context.WithTimeout(ctx, jobLimit)
 	defer cancel()
-	err = s.ingest(work, &lease{service: s, job: j, lost: cancel})
-	if err == nil || errors.Is(err, ErrGone) { // gone: deleted meanwhile, or another process has it
+	l := &lease{service: s, job: j, stop: cancel}
+	if err = s.ingest(work, l); err == nil {
 		return true, nil
+	}
+	after, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	catalog := s.Catalogs.ForPractice(j.Practice)
+	switch {
+	case errors.Is(err, ErrGone), l.lost.Load(): // deleted meanwhile, or another process has it
+		return true, s.abandon(after, j.Practice, blobs.Photos, l.put...)
+	case ctx.Err() != nil: // this process ends; another begins anew at once
+		if err = catalog.ReturnJob(after, j); errors.Is(err, ErrGone) {
+			err = nil
+		}
+		return true, errors.Join(err, s.abandon(after, j.Practice, blobs.Photos, l.put...))
+	}
+	if errors.Is(err, ErrBroken) {
+		if err := s.markDamaged(after, j, err); err != nil {
+			s.Logger.Error("ingest: damage could not be written down", "photo", j.Photo, "error", err)
+		}
 	}
 	s.Logger.Warn("ingest will be retried", "photo", j.Photo, "attempt", j.Attempts, "error", err)
 	back := min(maxBackoff, time.Second<<min(j.Attempts, 9))
-	retry, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
-	defer cancel()
-	return true, s.Catalogs.ForPractice(j.Practice).RetryJob(retry, j, s.now().Add(back))
+	return true, catalog.RetryJob(after, j, s.now().Add(back))
+}
+
+// markDamaged raises the alarm, once for each job: what is stored is not what
+// arrived. The job stays; when what was damaged is put back, it is done.
+func (s *Service) markDamaged(ctx context.Context, j *Job, why error) error {
+	e := &audit.Entry{Action: audit.PhotoIngest, Outcome: audit.Failed, Reason: Code(ErrBroken), Photo: j.Photo}
+	if photo, err := s.Catalogs.ForPractice(j.Practice).Photo(ctx, j.Photo); err == nil { // whose it is, if that can be known
+		e.Patient = photo.Patient
+	}
+	first, err := s.Catalogs.ForPractice(j.Practice).MarkDamaged(ctx, j, e)
+	if first {
+		s.Logger.Error("a received photo cannot be taken in: what is stored of it is damaged; see fsck", "photo", j.Photo, "error", why)
+	}
+	return err
+}
+
+// DamagedUploads counts received photos that wait because what is stored of
+// them is damaged.
+func (s *Service) DamagedUploads(ctx context.Context) (int, error) {
+	list, err := s.Catalogs.ForPractice(s.Practice).Damaged(ctx)
+	return len(list), err
 }
 
 // lease keeps a job while it is worked on.
 type lease struct {
 	service *Service
 	job     *Job
-	lost    context.CancelFunc // ends the work when the lease cannot be kept
+	stop    context.CancelFunc // ends the work when the lease is lost
+	lost    atomic.Bool
+	put     []id.Object // what the work has put, or tried to
 }
 
 // hold renews the lease until release is called, which must be before the job
@@ -71,7 +110,8 @@ func (l *lease) hold(ctx context.Context) (release func()) {
 			}
 			err := l.service.Catalogs.ForPractice(l.job.Practice).RenewJob(ctx, l.job, l.service.now().Add(jobLease))
 			if errors.Is(err, ErrGone) {
-				l.lost()
+				l.lost.Store(true)
+				l.stop()
 				return
 			}
 		}
@@ -94,7 +134,7 @@ func (s *Service) ingest(ctx context.Context, l *lease) error {
 	if err != nil {
 		return err
 	}
-	plain, code, err := s.openEnvelope(ctx, photo, segments)
+	plain, code, err := s.openEnvelope(ctx, photo, upload, segments)
 	if err != nil {
 		return err
 	}
@@ -119,7 +159,7 @@ func (s *Service) ingest(ctx context.Context, l *lease) error {
 		}
 	} else {
 		e.Outcome = audit.Complete
-		ready, key, err := s.store(ctx, photo, result)
+		ready, key, err := s.store(ctx, l, photo, result)
 		if err != nil {
 			return err
 		}
@@ -134,29 +174,45 @@ func (s *Service) ingest(ctx context.Context, l *lease) error {
 	return nil
 }
 
+// keyPatience is how long a received photo waits for an upload key that the
+// catalog never had: a database that was put back may have lost it.
+const keyPatience = 72 * time.Hour
+
 // openEnvelope returns the photo as the tablet sealed it, or the stable code
-// of why it cannot be accepted. The caller wipes it.
-func (s *Service) openEnvelope(ctx context.Context, p *Photo, segments []Segment) (plain []byte, code string, err error) {
+// of why it cannot be accepted. The caller wipes it. A code is a fact of the
+// bytes that arrived; what was damaged since is ErrBroken.
+func (s *Service) openEnvelope(ctx context.Context, p *Photo, up *Upload, segments []Segment) (plain []byte, code string, err error) {
+	if n := len(segments); n == 0 || segments[n-1].Start+segments[n-1].Size != up.Length {
+		return nil, "", fmt.Errorf("vault: segments of a received photo are missing: %w", ErrBroken)
+	}
 	src := &staged{ctx: ctx, blobs: s.Blobs, practice: p.Practice, left: segments}
 	defer func() { _ = src.Close() }() // read only
-	var unavailable error
+	var keyErr error
 	find := func(k id.UploadKey) (*envelope.PrivateKey, error) {
 		key, err := s.uploadPrivateKey(ctx, p.Practice, k)
-		if err != nil && !errors.Is(err, envelope.ErrUnknownKey) {
-			unavailable = err
-		}
+		keyErr = err
 		return key, err
 	}
 	body, err := envelope.Open(src, find, p.Practice, p.Capture)
 	if err == nil {
 		plain, err = readAll(body, s.MaxUpload)
 	}
-	switch {
-	case err == nil:
+	if err == nil {
 		return plain, "", nil
-	case unavailable != nil:
-		return nil, "", unavailable
+	}
+	if keyErr != nil && !errors.Is(keyErr, envelope.ErrUnknownKey) {
+		return nil, "", keyErr
+	}
+	if broken := src.intact(); broken != nil {
+		return nil, "", broken
+	}
+	switch {
+	case errors.Is(err, errKeyExpired):
+		return nil, "upload_key_unknown", nil
 	case errors.Is(err, envelope.ErrUnknownKey):
+		if s.now().Before(up.ExpiresAt.Add(keyPatience - s.UploadLife)) {
+			return nil, "", fmt.Errorf("vault: upload key is not in the catalog: %w", ErrBroken)
+		}
 		return nil, "upload_key_unknown", nil
 	case errors.Is(err, envelope.ErrFormat):
 		return nil, "envelope_malformed", nil
@@ -168,7 +224,7 @@ func (s *Service) openEnvelope(ctx context.Context, p *Photo, segments []Segment
 }
 
 // store seals and puts every rendition, and returns what there is to commit.
-func (s *Service) store(ctx context.Context, p *Photo, result *imaging.Result) (*Photo, *PhotoKey, error) {
+func (s *Service) store(ctx context.Context, l *lease, p *Photo, result *imaging.Result) (*Photo, *PhotoKey, error) {
 	key, wrapped, err := s.Keys.NewDataKey(ctx, PhotoKeyContext(p.Practice, p.ID, ""))
 	if err != nil {
 		return nil, nil, translate(err)
@@ -190,6 +246,7 @@ func (s *Service) store(ctx context.Context, p *Photo, result *imaging.Result) (
 		if err := s.Catalogs.ForPractice(p.Practice).PlanObjects(ctx, o); err != nil {
 			return nil, nil, err
 		}
+		l.put = append(l.put, object)
 		name := blobs.Name{Practice: p.Practice, Area: blobs.Photos, Object: object}
 		if err := s.Blobs.Put(ctx, name, bytes.NewReader(sealed), o.Size); err != nil {
 			return nil, nil, translate(err)

@@ -273,11 +273,11 @@ func TestForeignEnvelopeIsRejected(t *testing.T) {
 		"another capture's": {f.seal(other, small()), "envelope_refused"},
 		"not sealed at all": {small(), "envelope_malformed"},
 	} {
-		u, err := f.CreateUpload(ctx, provider, stray.ID, int64(len(c.sealed)))
+		u, err := f.CreateUpload(ctx, provider, stray.ID, int64(len(c.sealed)), false)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := f.AppendUpload(ctx, provider, u.ID, 0, bytes.NewReader(c.sealed), int64(len(c.sealed))); err != nil {
+		if _, err := f.AppendUpload(ctx, provider, u.ID, vault.Append{Body: bytes.NewReader(c.sealed), Length: int64(len(c.sealed))}); err != nil {
 			t.Fatal(err)
 		}
 		got := f.settled(stray)

@@ -9,6 +9,7 @@ import (
 
 	"photovault/vault/audit"
 	"photovault/vault/blobs"
+	"photovault/vault/id"
 )
 
 // Prepare comes before the first request and before Run: it refuses a database
@@ -25,7 +26,8 @@ func (s *Service) Prepare(ctx context.Context) error {
 func (s *Service) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
 	for range s.Ingests {
-		wg.Go(func() { s.ingestLoop(ctx) })
+		s.ingests.Add(1)
+		wg.Go(func() { defer s.ingests.Done(); s.ingestLoop(ctx) })
 	}
 	wg.Go(func() { s.streams.run(ctx) })
 	wg.Go(func() { s.every(ctx, s.CheckpointAt, "audit chain", s.chain) })
@@ -42,10 +44,28 @@ func (s *Service) Run(ctx context.Context) error {
 	return s.chain(last)
 }
 
+// Drain lets no further ingest begin here and waits until those in work are
+// done, or ctx ends; what then still runs is given back when Run's context
+// ends. It comes after Run.
+func (s *Service) Drain(ctx context.Context) {
+	s.drain.Do(func() { close(s.leaving) })
+	idle := make(chan struct{})
+	go func() { s.ingests.Wait(); close(idle) }()
+	select {
+	case <-idle:
+	case <-ctx.Done():
+	}
+}
+
 func (s *Service) ingestLoop(ctx context.Context) {
 	idle := time.NewTicker(time.Second)
 	defer idle.Stop()
 	for ctx.Err() == nil {
+		select {
+		case <-s.leaving:
+			return
+		default:
+		}
 		worked, err := s.ingestNext(ctx)
 		if err != nil && ctx.Err() == nil {
 			s.Logger.Error("ingest", "error", err)
@@ -55,6 +75,7 @@ func (s *Service) ingestLoop(ctx context.Context) {
 		}
 		select {
 		case <-ctx.Done():
+		case <-s.leaving:
 		case <-idle.C:
 		case <-s.wake:
 		}
@@ -132,6 +153,23 @@ func (s *Service) Sweep(ctx context.Context) (Swept, error) {
 			return done, errs
 		}
 	}
+}
+
+// abandon removes objects that this process put and could not commit, such as
+// those of an ingest that another process took over: a process that was frozen
+// for long may put one after the sweep has removed it and its row, and then
+// nobody else knows of it.
+func (s *Service) abandon(ctx context.Context, p id.Practice, area blobs.Area, objects ...id.Object) error {
+	var errs error
+	for _, o := range objects {
+		switch abandoned, err := s.Catalogs.ForPractice(p).AbandonObject(ctx, o); {
+		case err != nil:
+			errs = errors.Join(errs, err)
+		case abandoned:
+			errs = errors.Join(errs, s.bury(ctx, DeadObject{Practice: p, Object: Object{ID: o, Area: string(area)}}))
+		}
+	}
+	return errs
 }
 
 // bury removes a dead object from the store, then its row.

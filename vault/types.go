@@ -1,6 +1,7 @@
 package vault
 
 import (
+	"crypto/sha256"
 	"time"
 
 	"photovault/consent"
@@ -51,7 +52,8 @@ type Grant struct {
 	ExpiresAt time.Time          `json:"expires_at"`
 }
 
-// Upload is one tus upload of a photo's sealed envelope.
+// Upload is one tus upload of a photo's sealed envelope, of a part of it
+// (Partial), or one that was put together from such parts (Parts).
 type Upload struct {
 	ID        id.Upload   `json:"id"`
 	Practice  id.Practice `json:"practice"`
@@ -60,6 +62,8 @@ type Upload struct {
 	Owner     id.Account  `json:"owner"`
 	Length    int64       `json:"length"` // bytes of envelope
 	CreatedAt time.Time   `json:"created_at"`
+	Partial   bool        `json:"partial,omitempty"` // nothing follows from its last byte
+	Parts     []id.Upload `json:"parts,omitempty"`   // what a final upload took its bytes from, in order
 
 	Offset    int64     `json:"-"` // bytes that are durable
 	ExpiresAt time.Time `json:"-"` // moves with each byte received
@@ -67,9 +71,10 @@ type Upload struct {
 
 // Segment is a durable part of an upload. Segments lie end to end.
 type Segment struct {
-	Start  int64
-	Size   int64
-	Object id.Object
+	Start  int64             `json:"start"`
+	Size   int64             `json:"size"`
+	Object id.Object         `json:"object"`
+	SHA256 [sha256.Size]byte `json:"-"` // of the bytes as they were received
 }
 
 // Job is the durable promise to turn a received upload into a photo.

@@ -101,6 +101,9 @@ func (s *Service) newUploadKey(ctx context.Context, p id.Practice, suite envelop
 	return k, nil
 }
 
+// errKeyExpired: the key was ours, and its time is over.
+var errKeyExpired = fmt.Errorf("vault: past its time: %w", envelope.ErrUnknownKey)
+
 // uploadPrivateKey unwraps the key that an envelope names.
 // Errors: envelope.ErrUnknownKey (also when past OpenUntil), ErrUnavailable.
 func (s *Service) uploadPrivateKey(ctx context.Context, p id.Practice, k id.UploadKey) (*envelope.PrivateKey, error) {
@@ -109,8 +112,11 @@ func (s *Service) uploadPrivateKey(ctx context.Context, p id.Practice, k id.Uplo
 		return nil, err
 	}
 	for _, row := range rows {
-		if row.ID != k || !s.now().Before(row.OpenUntil) {
+		if row.ID != k {
 			continue
+		}
+		if !s.now().Before(row.OpenUntil) {
+			return nil, errKeyExpired
 		}
 		seed, err := s.Keys.UnwrapDataKey(ctx, UploadKeyContext(p, k), row.Wrapped)
 		if err != nil {

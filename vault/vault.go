@@ -36,14 +36,19 @@ type Config struct {
 	// Policies are what the practice forbids beyond the law; nil: nothing.
 	Policies *consent.Policies
 
-	Logger       *slog.Logger
-	Now          func() time.Time // UTC clock; for tests
-	Software     string           // named in receipts
-	MaxUpload    int64            // bytes of envelope; default 64 MiB
-	UploadLife   time.Duration    // since the last byte; default 24 h
-	SweepAge     time.Duration    // how long an object may stay planned; default 15 min
-	Ingests      int              // photos in work at once; default 2
-	CheckpointAt time.Duration    // how often the log is chained; default 500 ms
+	Logger     *slog.Logger
+	Now        func() time.Time // UTC clock; for tests
+	Software   string           // named in receipts
+	MaxUpload  int64            // bytes of envelope; default 64 MiB
+	UploadLife time.Duration    // since the last byte; default 24 h
+	SweepAge   time.Duration    // how long an object may stay planned; default 15 min
+	Ingests    int              // photos in work at once; default 2
+	// UploadBuffers is how many MiB of uploads are in memory at once; default
+	// 48. UploadWait is how long an upload waits for one, or for its turn;
+	// default 10 s.
+	UploadBuffers int
+	UploadWait    time.Duration
+	CheckpointAt  time.Duration // how often the log is chained; default 500 ms
 }
 
 // Checkpoints is where checkpoints are kept, out of the database's reach.
@@ -56,11 +61,15 @@ type Checkpoints interface {
 // Service is the domain's entry. It is safe for concurrent use.
 type Service struct {
 	Config
-	uploads  locks
+	uploads  turns
+	fair     fair
 	wake     chan struct{} // a photo was received
 	segments chan []byte   // buffers for segments: bounds the memory of uploads
 	streams  watch
-	refused  recent // refusals and peeks of tokens
+	refused  recent         // refusals and peeks of tokens
+	leaving  chan struct{}  // closed by Drain
+	ingests  sync.WaitGroup // of running ingest loops
+	drain    sync.Once
 	chaining sync.Mutex
 	saved    int64        // size of the newest checkpoint outside; with chaining
 	chained  atomic.Int64 // when the log was last whole and kept, Unix nanoseconds; 0: never
@@ -82,8 +91,10 @@ func New(c Config) (*Service, error) {
 	c.SweepAge = or(c.SweepAge, 15*time.Minute)
 	c.Ingests = or(c.Ingests, 2)
 	c.CheckpointAt = or(c.CheckpointAt, 500*time.Millisecond)
-	s := &Service{Config: c, wake: make(chan struct{}, 1), segments: make(chan []byte, segmentBuffers)}
-	for range segmentBuffers {
+	c.UploadBuffers = or(c.UploadBuffers, 48)
+	c.UploadWait = or(c.UploadWait, 10*time.Second)
+	s := &Service{Config: c, wake: make(chan struct{}, 1), leaving: make(chan struct{}), segments: make(chan []byte, c.UploadBuffers)}
+	for range c.UploadBuffers {
 		s.segments <- nil // made when first needed
 	}
 	s.streams.service, s.streams.again = s, make(chan struct{}, 1)

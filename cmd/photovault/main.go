@@ -95,6 +95,7 @@ func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	context.AfterFunc(ctx, stop) // a second signal ends the process at once
 	r := &run{ctx: ctx, globals: cli.globals, in: stdin, out: stdout, err: stderr}
 	if err := parsed.Run(r); err != nil {
 		var m misuse

@@ -27,6 +27,9 @@ type serveCommand struct {
 	LogLevel        string   `help:"debug, info, warn or error." enum:"debug,info,warn,error" default:"info"`
 	Workers         int      `help:"Photos sanitised at once." default:"2"`
 
+	DrainDelay *time.Duration `help:"After SIGTERM, how long to accept on while readiness says no, until balancers have seen it (default: 3s with --config, else none)." placeholder:"3s"`
+	DrainLimit time.Duration  `help:"After that, how long requests and photos in work may take before they are cut." default:"20s"`
+
 	SweepAge time.Duration `hidden:"" help:"How long an object may stay planned before it is swept."`
 }
 
@@ -40,7 +43,13 @@ func (serveCommand) Help() string {
   photovault serve --listen 0.0.0.0:8443
 
 Logs go to standard error as JSON, one line each: route patterns and ids, never
-a name, a path or a token. SIGTERM lets running requests finish.`
+a name, a path or a token.
+
+SIGTERM drains: /readyz answers 503 and connections end with their next answer,
+for --drain-delay; then nothing more is accepted, uploads stop at what is durable,
+and downloads and photos in work have --drain-limit to end. Exit status 0: all
+did; 1: some were cut. A second SIGTERM ends the process at once. Give it
+drain-delay + drain-limit + 10s before it is killed.`
 }
 
 func (c *serveCommand) Run(r *run) (err error) {
@@ -108,7 +117,7 @@ func (c *serveCommand) Run(r *run) (err error) {
 	if !r.JSON {
 		fmt.Fprintf(r.out, "photovault %s serves https://%s  (%s)\n", version, l.Addr(), r.where())
 	}
-	return serve(r.ctx, service, auth, server, l)
+	return serve(r.ctx, service, auth, server, l, c.drain(r))
 }
 
 // config is the file's, or the home folder's, with what the flags say on top.
@@ -159,15 +168,44 @@ func (r *run) where() string {
 	return "home " + r.Home + ", authority ca.pem"
 }
 
+// drain is how the service ends: delay for those who look at readiness, limit
+// for what runs.
+type drain struct{ delay, limit time.Duration }
+
+func (c *serveCommand) drain(r *run) drain {
+	d := drain{limit: c.DrainLimit}
+	switch {
+	case c.DrainDelay != nil:
+		d.delay = *c.DrainDelay
+	case r.Config != "": // replicas behind a balancer
+		d.delay = 3 * time.Second
+	}
+	return d
+}
+
 // serve runs the background work and the server until ctx ends or either fails.
 // Requests finish before the background work does: it chains their entries.
-func serve(ctx context.Context, service *vault.Service, auth *identity.Authenticator, server *api.Server, l net.Listener) error {
-	front, stopFront := context.WithCancel(ctx)
+func serve(ctx context.Context, service *vault.Service, auth *identity.Authenticator, server *api.Server, l net.Listener, d drain) error {
+	front, stopFront := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopFront()
 	back, stopBack := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopBack()
 	work := make(chan error, 1)
 	go func() { work <- service.Run(back); stopFront() }()
+	drained := make(chan struct{})
+	go func() {
+		defer close(drained)
+		select {
+		case <-ctx.Done():
+		case <-front.Done():
+			return
+		}
+		server.Drain()
+		limit, cancel := context.WithTimeout(back, d.delay+d.limit)
+		defer cancel()
+		time.AfterFunc(d.delay, stopFront)
+		service.Drain(limit)
+	}()
 	go func() {
 		t := time.NewTicker(time.Minute)
 		defer t.Stop()
@@ -180,7 +218,9 @@ func serve(ctx context.Context, service *vault.Service, auth *identity.Authentic
 			}
 		}
 	}()
-	err := server.Serve(front, l, 30*time.Second)
+	err := server.Serve(front, l, d.limit)
+	stopFront() // it may have failed by itself
+	<-drained
 	auth.Flush(context.WithoutCancel(ctx), true)
 	stopBack()
 	return errors.Join(err, <-work)

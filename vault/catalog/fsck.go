@@ -113,14 +113,25 @@ var sealedTables = []inspected{
 		})
 		return string(photo), v, err
 	}},
-	{"upload", []string{"id"}, "t", "photo, owner, length, received, expires_at", func(k *practiceKeys, key []any, scan func(...any) error) (string, any, error) {
+	{"upload", []string{"id"}, "t", "photo, owner, length, received, expires_at, partial", func(k *practiceKeys, key []any, scan func(...any) error) (string, any, error) {
 		r := uploadRow{practice: k.practice}
-		if err := scan(&r.photo, &r.owner, &r.length, &r.received, &r.expires, &r.sealed); err != nil {
+		if err := scan(&r.photo, &r.owner, &r.length, &r.received, &r.expires, &r.partial, &r.sealed); err != nil {
 			return "", nil, err
 		}
 		r.id = id.Upload(text(key[0]))
 		_, err := r.open(k)
 		return string(r.id), nil, err
+	}},
+	{"segment", []string{"upload", "start_at"}, "tn", "size, object", func(k *practiceKeys, key []any, scan func(...any) error) (string, any, error) {
+		var size int64
+		var object id.Object
+		var sealed []byte
+		if err := scan(&size, &object, &sealed); err != nil {
+			return "", nil, err
+		}
+		u, start := id.Upload(text(key[0])), number(key[1])
+		v, err := openSegment(k, u, start, size, object, sealed)
+		return fmt.Sprintf("%s/%d", u, start), v, err
 	}},
 	{"token", []string{"id"}, "t", "hash, account, patient, photo, expires_at", func(k *practiceKeys, key []any, scan func(...any) error) (string, any, error) {
 		var hash, sealed []byte

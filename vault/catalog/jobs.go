@@ -7,6 +7,7 @@ import (
 
 	"photovault/vault"
 	"photovault/vault/audit"
+	"photovault/vault/id"
 	"photovault/vault/seal"
 )
 
@@ -66,6 +67,17 @@ func (c *practice) RetryJob(ctx context.Context, j *vault.Job, t time.Time) erro
 	})
 }
 
+func (c *practice) ReturnJob(ctx context.Context, j *vault.Job) error {
+	if j.Practice != c.p {
+		return errForeign
+	}
+	return c.d.write(ctx, func(tx querier) error {
+		n, err := tx.exec(ctx, `UPDATE job SET attempts = attempts - 1, lease_until = 0 WHERE practice = $1 AND photo = $2 AND attempts = $3 AND lease_until = $4`,
+			c.p, j.Photo, j.Attempts, ms(j.Lease))
+		return count(n, err, vault.ErrGone)
+	})
+}
+
 func (c *practice) RenewJob(ctx context.Context, j *vault.Job, until time.Time) error {
 	if j.Practice != c.p {
 		return errForeign
@@ -82,6 +94,44 @@ func (c *practice) RenewJob(ctx context.Context, j *vault.Job, until time.Time) 
 	return err
 }
 
+// errMarked: the job was marked before.
+var errMarked = errors.New("catalog: marked already")
+
+func (c *practice) MarkDamaged(ctx context.Context, j *vault.Job, e *audit.Entry) (first bool, err error) {
+	if j.Practice != c.p {
+		return false, errForeign
+	}
+	err = c.change(ctx, e, func(tx querier, _ *practiceKeys, _ *audit.Entry) error {
+		var damaged int64
+		err := tx.one(ctx, `SELECT damaged FROM job WHERE practice = $1 AND photo = $2 AND attempts = $3 AND lease_until = $4`+c.d.dialect.lock,
+			[]any{c.p, j.Photo, j.Attempts, ms(j.Lease)}, func(scan scanner) error { return scan(&damaged) })
+		switch {
+		case errors.Is(err, vault.ErrNotFound):
+			return vault.ErrGone
+		case err != nil:
+			return err
+		case damaged != 0:
+			return errMarked
+		}
+		_, err = tx.exec(ctx, `UPDATE job SET damaged = 1 WHERE practice = $1 AND photo = $2`, c.p, j.Photo)
+		return err
+	})
+	if errors.Is(err, errMarked) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+func (c *practice) Damaged(ctx context.Context) (list []id.Photo, err error) {
+	err = c.d.read().each(ctx, `SELECT photo FROM job WHERE practice = $1 AND damaged = 1 ORDER BY photo`, []any{c.p}, func(scan scanner) error {
+		var p id.Photo
+		err := scan(&p)
+		list = append(list, p)
+		return err
+	})
+	return list, err
+}
+
 // finishJob ends a job and the segments it worked on, and returns its photo,
 // which is still received.
 func (c *practice) finishJob(ctx context.Context, tx querier, k *practiceKeys, j *vault.Job) (*vault.Photo, error) {
@@ -95,7 +145,7 @@ func (c *practice) finishJob(ctx context.Context, tx querier, k *practiceKeys, j
 	if err := c.endJob(ctx, tx, j); err != nil {
 		return nil, err
 	}
-	switch up, err := c.uploadRow(ctx, tx, `photo = $2`, j.Photo); {
+	switch up, err := c.uploadRow(ctx, tx, `photo = $2 AND partial = 0`, j.Photo); {
 	case err == nil:
 		return photo, c.dropSegments(ctx, tx, up.id, string(up.id))
 	case errors.Is(err, vault.ErrNotFound):

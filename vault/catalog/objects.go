@@ -2,6 +2,7 @@ package catalog
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"photovault/vault"
@@ -68,6 +69,24 @@ func (c *practice) DeadObjects(ctx context.Context, owner string) ([]vault.DeadO
 	return c.d.read().dead(ctx, `WHERE practice = $1 AND owner = $2 AND state = $3 ORDER BY id`, c.p, owner, dead)
 }
 
+func (c *practice) AbandonObject(ctx context.Context, o id.Object) (abandoned bool, err error) {
+	err = c.d.write(ctx, func(tx querier) error {
+		if _, err := tx.exec(ctx, `UPDATE object SET state = $1, changed_at = $2 WHERE practice = $3 AND id = $4 AND state = $5`,
+			dead, c.d.nextOrd(), c.p, o, pending); err != nil {
+			return err
+		}
+		var state string
+		err := tx.one(ctx, `SELECT state FROM object WHERE practice = $1 AND id = $2`, []any{c.p, o},
+			func(scan scanner) error { return scan(&state) })
+		abandoned = errors.Is(err, vault.ErrNotFound) || err == nil && state == dead
+		if errors.Is(err, vault.ErrNotFound) {
+			return nil
+		}
+		return err
+	})
+	return abandoned && err == nil, err
+}
+
 func (c *practice) ForgetObject(ctx context.Context, o id.Object) error {
 	return c.d.write(ctx, func(tx querier) error {
 		_, err := tx.exec(ctx, `DELETE FROM object WHERE practice = $1 AND id = $2 AND state = $3`, c.p, o, dead)
@@ -87,7 +106,8 @@ func (d *DB) TakeDead(ctx context.Context, t time.Time, limit int) ([]vault.Dead
 			return err
 		}
 		if _, err := tx.exec(ctx, `DELETE FROM upload WHERE expires_at < $1 AND received = length AND NOT EXISTS
-			(SELECT 1 FROM job WHERE job.practice = upload.practice AND job.photo = upload.photo)`, ms(d.now())); err != nil {
+			(SELECT 1 FROM job WHERE job.practice = upload.practice AND job.photo = upload.photo) AND NOT EXISTS
+			(SELECT 1 FROM segment WHERE segment.practice = upload.practice AND segment.upload = upload.id)`, ms(d.now())); err != nil {
 			return err
 		}
 		var err error

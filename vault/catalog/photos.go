@@ -2,7 +2,6 @@ package catalog
 
 import (
 	"context"
-	"errors"
 
 	"photovault/consent"
 	"photovault/vault"
@@ -127,8 +126,13 @@ func (c *practice) DeclarePhoto(ctx context.Context, p *vault.Photo, g *vault.Gr
 			if out, err = c.photo(ctx, tx, k, `device = $2 AND capture = $3`, p.Device, p.Capture); err != nil {
 				return err
 			}
-			if out.Patient != p.Patient {
-				return &vault.ConflictError{Code: "capture_differs", Sentence: "This capture was declared for another patient."}
+			switch {
+			case out.Patient != p.Patient || out.DeclaredBy != p.DeclaredBy:
+				return &vault.ConflictError{Code: "capture_differs", Sentence: "This capture was declared for another patient, or by another account."}
+			case out.State == vault.Removed:
+				return &vault.ConflictError{Code: "capture_deleted", Sentence: "The photo of this capture was deleted; take a new one."}
+			case out.Kind != p.Kind || out.View != p.View || out.BodySite != p.BodySite:
+				return &vault.ConflictError{Code: "capture_differs", Sentence: "This capture was declared with another kind, view or body site."}
 			}
 			grant.Photo = out.ID
 			if e.Photo == p.ID {
@@ -195,15 +199,16 @@ func (c *practice) DeletePhoto(ctx context.Context, photo id.Photo, ev *consent.
 		if _, err := tx.exec(ctx, `DELETE FROM job WHERE practice = $1 AND photo = $2`, c.p, photo); err != nil {
 			return err
 		}
-		switch up, err := c.uploadRow(ctx, tx, `photo = $2`, photo); {
-		case err == nil:
-			// Its segments become the photo's, so that whoever removes the
+		uploads, err := c.uploadsOf(ctx, tx, photo)
+		if err != nil {
+			return err
+		}
+		for _, up := range uploads {
+			// Their segments become the photo's, so that whoever removes the
 			// photo's objects finds them too.
 			if err := c.endUpload(ctx, tx, up.id, string(photo)); err != nil {
 				return err
 			}
-		case !errors.Is(err, vault.ErrNotFound):
-			return err
 		}
 		if err := c.killObjects(ctx, tx, string(photo)); err != nil {
 			return err

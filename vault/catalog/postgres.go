@@ -39,12 +39,14 @@ type PostgresOptions struct {
 // may be relied upon. Trying again does not help.
 var ErrConfiguration = errors.New("catalog: configuration")
 
-// Limits of what a statement may wait for.
+// Limits of what a statement may wait for. A replica that was frozen in a
+// transaction, or whose machine is gone, keeps its locks no longer than
+// idleTimeout: that is less than the time for which the log may stand still.
 const (
 	connectTimeout   = 5 * time.Second
 	statementTimeout = 30 * time.Second
 	lockTimeout      = 10 * time.Second
-	idleTimeout      = 30 * time.Second // in a transaction
+	idleTimeout      = 5 * time.Second // in a transaction
 )
 
 // postgres: READ COMMITTED, rows are locked where SQLite locks the whole file.

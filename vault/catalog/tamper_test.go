@@ -201,15 +201,13 @@ func fewer(was, now any) bool {
 
 // undecided are columns that nothing is decided on: times for cleaning up, the
 // order of entries that have no number yet; and the tables of work to do,
-// where an edit can only lose work: what bytes a segment holds, the sealed
-// envelope proves.
+// where an edit can only lose work.
 var undecided = map[string]bool{
 	"practice_key.created_at": true,
 	"upload.expires_at":       true,
 	"audit_entry.ord":         true,
 	"job":                     true,
 	"object":                  true,
-	"segment":                 true,
 }
 
 // hiding are columns whose edit takes the row out of sight of every read.

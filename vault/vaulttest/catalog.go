@@ -2,6 +2,7 @@ package vaulttest
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"strconv"
 	"testing"
@@ -143,8 +144,8 @@ func (s *shelf) planned(t testing.TB, area blobs.Area, owner string, size int64)
 func (s *shelf) segment(t testing.TB, u *vault.Upload, size int64) vault.Segment {
 	t.Helper()
 	o := s.planned(t, blobs.Staging, string(u.ID), size)
-	seg := vault.Segment{Start: u.Offset, Size: size, Object: o.ID}
-	must(t, s.c.AddSegment(t.Context(), u, seg, s.now.Add(2*time.Hour), s.entry(audit.PhotoUpload)))
+	seg := vault.Segment{Start: u.Offset, Size: size, Object: o.ID, SHA256: sha256.Sum256([]byte(o.ID))}
+	must(t, s.c.AddSegments(t.Context(), u, []vault.Segment{seg}, s.now.Add(2*time.Hour), s.entry(audit.PhotoUpload)))
 	u.Offset += size
 	return seg
 }

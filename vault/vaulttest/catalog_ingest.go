@@ -68,6 +68,22 @@ func testIngest(t *testing.T, s *shelf) {
 		}
 		must(t, s.c.RejectPhoto(ctx, again, "not_a_photo", s.entry(audit.PhotoIngest)))
 	})
+	t.Run("a job that is returned is due at once, as if it had not been claimed", func(t *testing.T) {
+		photo, _ := s.received(t, p.ID, by.ID)
+		j := s.claim(t, photo.ID)
+		stale := *j
+		stale.Lease = stale.Lease.Add(-time.Millisecond)
+		wantError(t, s.c.ReturnJob(ctx, &stale), vault.ErrGone)
+		must(t, s.c.ReturnJob(ctx, j))
+		wantError(t, s.c.ReturnJob(ctx, j), vault.ErrGone)
+		again := s.claim(t, photo.ID)
+		if again.Attempts != j.Attempts {
+			t.Errorf("attempt %d after %d", again.Attempts, j.Attempts)
+		}
+		ready, key := s.ingested(t, photo.ID)
+		wantError(t, s.c.CommitPhoto(ctx, j, ready, key, s.entry(audit.PhotoIngest)), vault.ErrGone)
+		must(t, s.c.RejectPhoto(ctx, again, "not_a_photo", s.entry(audit.PhotoIngest)))
+	})
 	t.Run("a commit makes the photo ready: objects live, segments dead, job over, one entry", func(t *testing.T) {
 		photo, u := s.received(t, p.ID, by.ID)
 		_, segments, err := s.c.UploadOf(ctx, photo.ID)
@@ -113,6 +129,22 @@ func testIngest(t *testing.T, s *shelf) {
 		s.wantState(t, photo.ID, vault.Received)
 		ready, key = s.ingested(t, photo.ID)
 		must(t, s.c.CommitPhoto(ctx, j, ready, key, s.entry(audit.PhotoIngest)))
+	})
+	t.Run("an object is abandoned unless it was committed", func(t *testing.T) {
+		photo, _ := s.received(t, p.ID, by.ID)
+		ready, key := s.ingested(t, photo.ID)
+		o := s.planned(t, blobs.Photos, string(photo.ID), 7)
+		must(t, s.c.CommitPhoto(ctx, s.claim(t, photo.ID), ready, key, s.entry(audit.PhotoIngest)))
+		fresh := s.planned(t, blobs.Photos, string(photo.ID), 7)
+		for name, c := range map[string]struct {
+			object    id.Object
+			abandoned bool
+		}{"dead": {o.ID, true}, "pending": {fresh.ID, true}, "without a row": {id.New[id.Object](), true}, "live": {ready.Renditions[0].Object, false}} {
+			if got, err := s.c.AbandonObject(ctx, c.object); err != nil || got != c.abandoned {
+				t.Errorf("%s: %v, %v", name, got, err)
+			}
+		}
+		s.wantDead(t, string(photo.ID), o.ID, fresh.ID)
 	})
 	t.Run("a refusal keeps its code; objects and segments die", func(t *testing.T) {
 		photo, u := s.received(t, p.ID, by.ID)
@@ -191,7 +223,7 @@ func testDeletion(t *testing.T, s *shelf) {
 		must(t, err)
 		s.wantDead(t, string(photo.ID), seg.Object)
 		o := s.planned(t, blobs.Staging, string(u.ID), 5)
-		wantError(t, s.c.AddSegment(ctx, u, vault.Segment{Start: 10, Size: 5, Object: o.ID}, s.now, s.entry(audit.PhotoUpload)), vault.ErrGone)
+		wantError(t, s.c.AddSegments(ctx, u, []vault.Segment{vault.Segment{Start: 10, Size: 5, Object: o.ID}}, s.now, s.entry(audit.PhotoUpload)), vault.ErrGone)
 		again := vault.Upload{ID: id.New[id.Upload](), Practice: s.Practice, Photo: photo.ID, Owner: by.ID, Length: 10, ExpiresAt: s.now}
 		wantError(t, s.c.AddUpload(ctx, &again, s.entry(audit.PhotoUpload)), vault.ErrNotFound)
 	})

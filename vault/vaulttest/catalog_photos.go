@@ -126,7 +126,7 @@ func testUploads(t *testing.T, s *shelf) {
 		wantError(t, err, vault.ErrNotFound)
 		s.wantDead(t, string(old.ID), seg.Object)
 		o := s.planned(t, blobs.Staging, string(old.ID), 5)
-		wantError(t, s.c.AddSegment(ctx, old, vault.Segment{Start: 10, Size: 5, Object: o.ID}, s.now, s.entry(audit.PhotoUpload)), vault.ErrGone)
+		wantError(t, s.c.AddSegments(ctx, old, []vault.Segment{vault.Segment{Start: 10, Size: 5, Object: o.ID}}, s.now, s.entry(audit.PhotoUpload)), vault.ErrGone)
 	})
 	t.Run("segments lie end to end and move offset and expiry", func(t *testing.T) {
 		var want []vault.Segment
@@ -159,7 +159,9 @@ func testUploads(t *testing.T, s *shelf) {
 			{"empty", vault.Segment{Start: 80, Size: 0}, vault.ErrTooLarge},
 		} {
 			c.seg.Object = s.planned(t, blobs.Staging, string(u.ID), c.seg.Size).ID
-			if err := s.logs(t, 0, func() error { return s.c.AddSegment(ctx, u, c.seg, s.now, s.entry(audit.PhotoUpload)) }); err == nil {
+			if err := s.logs(t, 0, func() error {
+				return s.c.AddSegments(ctx, u, []vault.Segment{c.seg}, s.now, s.entry(audit.PhotoUpload))
+			}); err == nil {
 				t.Errorf("%s: accepted", c.name)
 			} else {
 				wantError(t, err, c.want)
@@ -170,7 +172,7 @@ func testUploads(t *testing.T, s *shelf) {
 			"another's":     s.planned(t, blobs.Staging, string(id.New[id.Upload]()), 5).ID,
 			"of other size": s.planned(t, blobs.Staging, string(u.ID), 6).ID,
 		} {
-			if s.c.AddSegment(ctx, u, vault.Segment{Start: 80, Size: 5, Object: o}, s.now, s.entry(audit.PhotoUpload)) == nil {
+			if s.c.AddSegments(ctx, u, []vault.Segment{vault.Segment{Start: 80, Size: 5, Object: o}}, s.now, s.entry(audit.PhotoUpload)) == nil {
 				t.Errorf("an object that is %s became a segment", name)
 			}
 		}
@@ -180,7 +182,7 @@ func testUploads(t *testing.T, s *shelf) {
 		for range 2 {
 			o := s.planned(t, blobs.Staging, string(u.ID), 5)
 			go func() {
-				errs <- s.c.AddSegment(ctx, u, vault.Segment{Start: 80, Size: 5, Object: o.ID}, s.now.Add(time.Hour), s.entry(audit.PhotoUpload))
+				errs <- s.c.AddSegments(ctx, u, []vault.Segment{vault.Segment{Start: 80, Size: 5, Object: o.ID}}, s.now.Add(time.Hour), s.entry(audit.PhotoUpload))
 			}()
 		}
 		a, b := <-errs, <-errs
@@ -194,9 +196,9 @@ func testUploads(t *testing.T, s *shelf) {
 	t.Run("the last byte makes the photo received and a job, with the entry", func(t *testing.T) {
 		o := s.planned(t, blobs.Staging, string(u.ID), 15)
 		last := vault.Segment{Start: 85, Size: 15, Object: o.ID}
-		wantNothingWithoutEntry(t, func(ctx context.Context) error { return s.c.AddSegment(ctx, u, last, s.now, nil) })
+		wantNothingWithoutEntry(t, func(ctx context.Context) error { return s.c.AddSegments(ctx, u, []vault.Segment{last}, s.now, nil) })
 		s.wantState(t, photo.ID, vault.Receiving)
-		must(t, s.logs(t, 1, func() error { return s.c.AddSegment(ctx, u, last, s.now, s.entry(audit.PhotoUpload)) }))
+		must(t, s.logs(t, 1, func() error { return s.c.AddSegments(ctx, u, []vault.Segment{last}, s.now, s.entry(audit.PhotoUpload)) }))
 		s.wantState(t, photo.ID, vault.Received)
 		if j := s.claim(t, photo.ID); j.Attempts != 1 {
 			t.Errorf("attempt %d", j.Attempts)

@@ -1,0 +1,141 @@
+package api_test
+
+import (
+	"fmt"
+	"net/http"
+	"sync"
+	"testing"
+	"time"
+
+	"photovault/consent"
+	"photovault/vault"
+)
+
+// overloaded: four MiB of memory for uploads, and a short wait for it.
+func overloaded(o *options) {
+	o.config = func(c *vault.Config) { c.UploadBuffers, c.UploadWait = 4, 500*time.Millisecond }
+}
+
+// hold begins an upload of its own account that takes a buffer and sends no more.
+func (s *stack) hold() *wire {
+	s.Helper()
+	_, token := s.account("provider")
+	x := s.declareAs(token, s.consented())
+	up := s.create(x.Grant, 3<<20)
+	w := s.dial(0)
+	w.send(string(make([]byte, 1<<20+100)), s.patchLines(up, x.Grant, 0, 3<<20)...)
+	s.eventually("the first MiB is durable", func() bool { return s.offset(up, x.Grant) == 1<<20 })
+	return w
+}
+
+// More uploads than there is memory for wait and are then told to come again,
+// while photos are delivered as ever.
+func TestAnOverloadOfUploadsLeavesReadsAlone(t *testing.T) {
+	s := newStack(t, overloaded)
+	photo := s.ready(s.consented(), small)
+	var held []*wire
+	for range 4 {
+		held = append(held, s.hold())
+	}
+	var uploads, reads sync.WaitGroup
+	for range 8 {
+		_, token := s.account("provider")
+		x := s.declareAs(token, s.consented())
+		up := s.create(x.Grant, 1000)
+		uploads.Go(func() {
+			began := time.Now()
+			a := s.patch(up, x.Grant, 0, make([]byte, 1000))
+			a.problem(503, "unavailable")
+			if a.header.Get("Retry-After") == "" {
+				t.Error("503 without Retry-After")
+			}
+			if took := time.Since(began); took < 500*time.Millisecond || took > 5*time.Second {
+				t.Errorf("told after %v", took)
+			}
+		})
+	}
+	for range 8 {
+		token := s.forCare(photo.ID, "web", consent.InHeader, 1)
+		reads.Go(func() { s.fetch("GET", token).ok(200) })
+	}
+	reads.Wait()
+	uploads.Wait()
+	// With one buffer back the others go through, one after the other.
+	held[0].abort()
+	_, token := s.account("provider")
+	x := s.declareAs(token, s.consented())
+	up := s.create(x.Grant, 5000)
+	s.eventually("the next one is served", func() bool {
+		at := s.offset(up, x.Grant)
+		return at == 5000 || s.patch(up, x.Grant, at, make([]byte, 5000-at)).status == 204
+	})
+}
+
+// One grant holds a few places, and no memory while it sends nothing.
+func TestOneGrantDoesNotKeepOthersOut(t *testing.T) {
+	s := newStack(t, overloaded)
+	_, token := s.account("provider")
+	x := s.declareAs(token, s.consented())
+	var ups []string
+	for range 5 {
+		ups = append(ups, s.create(x.Grant, 3<<20, partial))
+	}
+	for _, up := range ups[:4] { // heads only: nothing is in memory for them
+		lines := s.patchLines(up, x.Grant, 0, 0)
+		lines[len(lines)-1] = "Transfer-Encoding: chunked"
+		s.dial(0).send("", lines...)
+	}
+	s.eventually("the grant's places are taken", func() bool {
+		return s.patch(ups[4], x.Grant, 0, make([]byte, 10)).status == http.StatusServiceUnavailable
+	})
+	y := s.declareAs(token, s.consented()) // another grant, even of the same account
+	up := s.create(y.Grant, 2<<20)
+	s.patch(up, y.Grant, 0, make([]byte, 2<<20)).ok(204)
+}
+
+// A body that trickles does not hold a buffer for longer than one that stalls.
+func TestABodyThatTricklesEnds(t *testing.T) {
+	s := newStack(t, func(o *options) { o.stall = time.Second })
+	x := s.sealedBig()
+	up := s.create(x.Grant, len(x.sealed))
+	w := s.dial(0)
+	w.send(string(x.sealed[:70_000]), s.patchLines(up, x.Grant, 0, len(x.sealed))...)
+	began := time.Now()
+	stop := make(chan struct{})
+	var trickle sync.WaitGroup
+	trickle.Go(func() {
+		every := time.NewTicker(100 * time.Millisecond) // well within the stall
+		defer every.Stop()
+		for i := 70_000; ; i++ {
+			select {
+			case <-every.C:
+			case <-stop:
+				return
+			}
+			if _, err := w.Write(x.sealed[i : i+1]); err != nil {
+				return
+			}
+		}
+	})
+	w.answer("PATCH").problem(400, "body_incomplete")
+	close(stop)
+	trickle.Wait()
+	if took := time.Since(began); took > 5*time.Second {
+		t.Errorf("it lasted %v", took)
+	}
+	if n := s.offset(up, x.Grant); n < 70_000 {
+		t.Errorf("offset %d: what arrived is not kept", n)
+	}
+	// One that is slow and steady goes on: 64 KiB come in each window.
+	at := s.offset(up, x.Grant)
+	w = s.dial(0)
+	w.send("", s.patchLines(up, x.Grant, at, 200_000)...)
+	for i := range 10 {
+		_, err := w.Write(x.sealed[at+i*20_000 : at+(i+1)*20_000])
+		s.must(err)
+		<-time.After(200 * time.Millisecond) // the pace is what is tested
+	}
+	if got := w.answer("PATCH").ok(204).header.Get("Upload-Offset"); got != fmt.Sprint(at+200_000) {
+		t.Errorf("offset %s", got)
+	}
+}
