@@ -166,7 +166,7 @@ func newCluster(t *testing.T, n int) *cluster {
 	if t.Failed() {
 		t.FailNow()
 	}
-	for _, role := range []consent.Role{consent.Provider, consent.Privacy} {
+	for _, role := range []consent.Role{consent.Provider, consent.Privacy, consent.Marketing} {
 		var a api.AccountCreated
 		c.must(c.client(0, consent.Admin).Post(t.Context(), "/v1/accounts", api.NewAccount{Name: "The " + string(role), Role: role}, &a))
 		c.tokens[role] = a.Token

@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"fmt"
 	"io"
 	"net/http"
 	"strconv"
@@ -206,5 +205,3 @@ func testUploadAcrossReplicas(t *testing.T, c *cluster) {
 		t.Errorf("%d objects of the photo", n)
 	}
 }
-
-var _ = fmt.Sprint
