@@ -210,12 +210,12 @@ func (s *Service) openRendition(permit *consent.Permit, rel *Release, r *Renditi
 	if err != nil {
 		return nil, errors.Join(translate(err), sealed.Close())
 	}
-	stream := &openObject{SectionReader: io.NewSectionReader(reader, 0, r.Size), sealed: sealed}
+	stream := &openObject{plain: reader, size: r.Size, sealed: sealed}
 	if r.Size > wholeLimit {
 		return stream, nil
 	}
 	whole := make([]byte, r.Size)
-	_, err = io.ReadFull(stream, whole)
+	_, err = reader.ReadAt(whole, 0)
 	if err = errors.Join(err, stream.Close()); err != nil {
 		clear(whole)
 		return nil, translate(err)
