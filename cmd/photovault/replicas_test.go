@@ -41,7 +41,8 @@ type cluster struct {
 	settings *settings
 	tokens   map[consent.Role]string
 	replicas []*replica
-	db       *sql.DB // beside the service
+	db       *sql.DB    // beside the service
+	big      *api.Photo // of large
 }
 
 // replica is one process; it may be killed, frozen, drained and started again
@@ -263,7 +264,7 @@ func (r *replica) url(path string) string { return "https://" + r.address + path
 func (r *replica) start(more ...string) {
 	r.c.Helper()
 	args := append([]string{"serve", "--config", r.path("config.yaml"), "--listen", r.address, "--address-file", r.path("address"),
-		"--log-level", "warn", "--sweep-age", "20s", "--drain-delay", "400ms", "--drain-limit", "8s"}, more...)
+		"--log-level", "warn", "--sweep-age", "20s", "--drain-delay", "1s", "--drain-limit", "8s"}, more...)
 	cmd := exec.Command(os.Args[0], args...)
 	cmd.Env = append(os.Environ(), "PHOTOVAULT_TEST_MAIN=1")
 	if r.log == nil {

@@ -36,14 +36,14 @@ func (c *cluster) fetch(over *http.Client, n int, token api.Token) (*http.Respon
 	return over.Do(req)
 }
 
-// narrow is a client whose system takes little on its behalf, so that a
-// delivery is running for as long as it reads.
-func (c *cluster) narrow() *http.Client {
+// narrow is a client whose system takes no more than that many bytes on its
+// behalf, so that a delivery is running for as long as it reads.
+func (c *cluster) narrow(buffer int) *http.Client {
 	tr := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: c.trust, MinVersion: tls.VersionTLS12},
 		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
 			conn, err := (&net.Dialer{}).DialContext(ctx, network, address)
 			if tcp, ok := conn.(*net.TCPConn); ok {
-				err = tcp.SetReadBuffer(4 << 10)
+				err = tcp.SetReadBuffer(buffer)
 			}
 			return conn, err
 		}}
@@ -51,10 +51,16 @@ func (c *cluster) narrow() *http.Client {
 	return &http.Client{Transport: tr, Timeout: 20 * time.Second}
 }
 
-// largeRendition has an original that streams, and does not fit into the
-// buffers between server and client.
-func largeRendition() []byte {
-	return specimen.JPEG(specimen.Options{Width: 5000, Height: 4000, Quality: 97, Seed: 3, GPS: true})
+// large is a photo whose original streams, and does not fit into the buffers
+// between server and client. It is sent once.
+func (c *cluster) large() *api.Photo {
+	c.Helper()
+	if c.big == nil {
+		u := c.upload(0, c.patient(), specimen.JPEG(specimen.Options{Width: 5000, Height: 4000, Quality: 97, Seed: 3, GPS: true}))
+		u.sendAll(0)
+		c.big = u.ready(0)
+	}
+	return c.big
 }
 
 func original(p *api.Photo) (size int64, sum string) {
@@ -69,20 +75,19 @@ func original(p *api.Photo) (size int64, sum string) {
 // A token of one use is raced over all replicas: its bytes leave exactly once.
 // A revocation that one replica acknowledged is in force on all.
 func testTokensAcrossReplicas(t *testing.T, c *cluster) {
-	patient := c.patient()
-	u := c.upload(0, patient, largeRendition())
-	u.sendAll(0)
+	large := c.large()
+	patient, photo := large.Patient, large.ID
 	authorization := exampleAuthorization(time.Now().UTC().Add(-time.Minute))
 	authorization.Patient, authorization.Scope.Original = patient, true
 	var granted api.Authorization
 	c.must(c.client(2, consent.Provider).Post(c.Context(), "/v1/authorizations", authorization, &granted))
-	size, sum := original(u.ready(0))
+	size, sum := original(large)
 	if size < 8<<20 {
 		t.Fatalf("the original has only %d bytes", size)
 	}
 	over := c.wire()
 	for range 4 {
-		token, err := c.token(0, u.photo, "web")
+		token, err := c.token(0, photo, "web")
 		c.must(err)
 		var mu sync.Mutex
 		statuses := map[int]int{}
@@ -120,10 +125,10 @@ func testTokensAcrossReplicas(t *testing.T, c *cluster) {
 	var running sync.WaitGroup
 	ends, begun := make([]ending, 3), make(chan struct{}, 3)
 	for i := range ends {
-		token, err := c.token(i, u.photo, "original")
+		token, err := c.token(i, photo, "original")
 		c.must(err)
 		running.Go(func() {
-			res, err := c.fetch(c.narrow(), i, token)
+			res, err := c.fetch(c.narrow(4<<10), i, token)
 			if err != nil || res.StatusCode != http.StatusOK {
 				t.Errorf("stream at %d: %v", i, err)
 				begun <- struct{}{}
@@ -146,7 +151,7 @@ func testTokensAcrossReplicas(t *testing.T, c *cluster) {
 			}
 		})
 	}
-	waiting, err := c.token(2, u.photo, "web")
+	waiting, err := c.token(2, photo, "web")
 	c.must(err)
 	for range ends {
 		<-begun
@@ -160,7 +165,7 @@ func testTokensAcrossReplicas(t *testing.T, c *cluster) {
 			t.Errorf("%d bytes left replica %d after the revocation was acknowledged: %v", len(got), n, err)
 		}
 		_ = res.Body.Close()
-		if _, err := c.token(n, u.photo, "web"); err == nil {
+		if _, err := c.token(n, photo, "web"); err == nil {
 			t.Errorf("replica %d gave a token after the revocation", n)
 		}
 	}

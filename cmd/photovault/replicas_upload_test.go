@@ -49,7 +49,7 @@ func (c *cluster) upload(n int, patient id.Patient, jpeg []byte) *sealedUpload {
 	c.must(err)
 	c.must(w.Close())
 	u.sealed = sealed.Bytes()
-	res := u.send(c.wire(), n, http.MethodPost, "/v1/uploads", map[string]string{"Upload-Length": strconv.Itoa(len(u.sealed))}, nil)
+	res := u.send(c.wire(), n, http.MethodPost, "/v1/uploads", map[string]string{"Upload-Length": strconv.Itoa(len(u.sealed))}, http.NoBody, 0)
 	if res.status != http.StatusCreated {
 		c.Fatalf("upload: %+v", res)
 	}
@@ -66,12 +66,13 @@ type tusAnswer struct {
 }
 
 // send makes one request. A transport error is in the answer.
-func (u *sealedUpload) send(over *http.Client, n int, method, path string, header map[string]string, body io.Reader) tusAnswer {
+func (u *sealedUpload) send(over *http.Client, n int, method, path string, header map[string]string, body io.Reader, size int64) tusAnswer {
 	req, err := http.NewRequestWithContext(context.WithoutCancel(u.c.Context()), method, u.c.replicas[n].url(path), body)
 	if err != nil {
 		return tusAnswer{err: err}
 	}
 	req.Header.Set("Authorization", "Bearer "+u.grant)
+	req.ContentLength = size
 	req.Header.Set("Tus-Resumable", "1.0.0")
 	for k, v := range header {
 		req.Header.Set(k, v)
@@ -91,17 +92,17 @@ func (u *sealedUpload) send(over *http.Client, n int, method, path string, heade
 
 // patch sends bytes [from, to) to the n-th replica.
 func (u *sealedUpload) patch(over *http.Client, n, from, to int) tusAnswer {
-	return u.patchBody(over, n, from, bytes.NewReader(u.sealed[from:to]))
+	return u.patchBody(over, n, from, bytes.NewReader(u.sealed[from:to]), to-from)
 }
 
-func (u *sealedUpload) patchBody(over *http.Client, n, from int, body io.Reader) tusAnswer {
+func (u *sealedUpload) patchBody(over *http.Client, n, from int, body io.Reader, size int) tusAnswer {
 	return u.send(over, n, http.MethodPatch, u.location, map[string]string{
-		"Upload-Offset": strconv.Itoa(from), "Content-Type": "application/offset+octet-stream"}, body)
+		"Upload-Offset": strconv.Itoa(from), "Content-Type": "application/offset+octet-stream"}, io.LimitReader(body, int64(size)), int64(size))
 }
 
 func (u *sealedUpload) offset(over *http.Client, n int) int {
 	u.c.Helper()
-	res := u.send(over, n, http.MethodHead, u.location, nil, nil)
+	res := u.send(over, n, http.MethodHead, u.location, nil, http.NoBody, 0)
 	if res.status != http.StatusOK && res.status != http.StatusNoContent {
 		u.c.Fatalf("HEAD at %s: %+v", u.c.replicas[n].name, res)
 	}
@@ -175,7 +176,7 @@ func testUploadAcrossReplicas(t *testing.T, c *cluster) {
 	// not durable yet go with it, nothing else does.
 	body := &slowly{pieces: make(chan []byte)}
 	died := make(chan tusAnswer, 1)
-	go func() { died <- u.patchBody(over, 1, at, io.LimitReader(body, int64(len(u.sealed)-at))) }()
+	go func() { died <- u.patchBody(over, 1, at, body, len(u.sealed)-at) }()
 	body.pieces <- u.sealed[at : at+1000]
 	body.pieces <- u.sealed[at+1000 : at+2000]
 	c.replicas[1].kill()
