@@ -26,7 +26,7 @@ var ErrCut = errors.New("api: requests were cut when the server ended")
 var errClosing = fmt.Errorf("api: the server is closing: %w", vault.ErrUnavailable)
 
 // errLeaving: readiness while the server drains.
-var errLeaving = errors.New("api: the server is leaving")
+var errLeaving = &vault.NotReadyError{Dependencies: []vault.Dependency{{Name: "service", Err: errClosing}}}
 
 // cutWithin is how long requests that were cut may take to note their outcome.
 const cutWithin = 3 * time.Second

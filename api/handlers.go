@@ -14,7 +14,7 @@ func (c *call) health() error { return c.reply(200, map[string]string{"status": 
 
 func (c *call) ready() error {
 	if c.server.ending.leaving.Err() != nil {
-		return &vault.NotReadyError{Dependencies: []vault.Dependency{{Name: "service", Err: errLeaving}}}
+		return errLeaving
 	}
 	deps, err := c.service().Ready(c.ctx)
 	if err != nil {

@@ -146,7 +146,7 @@ func (s *Server) fail(c *fiber.Ctx, err error) error {
 		c.Context().SetConnectionClose()
 	}
 	p := problem(err)
-	if p.Status >= 500 {
+	if p.Status >= 500 && err != error(errLeaving) && !errors.Is(err, errClosing) { // as it should be when a server ends
 		s.Logger.Error("request failed", "code", p.Code, "error", err)
 	}
 	switch p.Status {

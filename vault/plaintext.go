@@ -3,11 +3,13 @@ package vault
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"time"
 
 	"photovault/vault/blobs"
+	"photovault/vault/seal"
 )
 
 // sealedObject is ciphertext with random access.
@@ -109,9 +111,54 @@ func (w *wholePhoto) Close() error {
 	return nil
 }
 
+// openObject reads a rendition several whole chunks at a time, each of them
+// once: whoever reads in smaller steps would otherwise have each chunk opened
+// anew for every step, and the object asked for anew from the store.
 type openObject struct {
-	*io.SectionReader
+	plain  io.ReaderAt
+	size   int64
 	sealed sealedObject
+	at     int64
+	ahead  []byte // plaintext from start on
+	start  int64
 }
 
-func (o *openObject) Close() error { return o.sealed.Close() }
+const readAhead = 4 * seal.ChunkSize
+
+func (o *openObject) Read(p []byte) (int, error) {
+	if o.at >= o.size {
+		return 0, io.EOF
+	}
+	if o.at < o.start || o.at >= o.start+int64(len(o.ahead)) {
+		if o.ahead == nil {
+			o.ahead = make([]byte, 0, readAhead)
+		}
+		o.start = o.at - o.at%seal.ChunkSize
+		n, err := o.plain.ReadAt(o.ahead[:min(readAhead, o.size-o.start)], o.start)
+		o.ahead = o.ahead[:n]
+		if err == io.EOF && o.start+int64(n) == o.size {
+			err = nil
+		}
+		if err != nil { // nothing after a chunk that is not there leaves either
+			o.ahead = o.ahead[:0]
+			return 0, err
+		}
+	}
+	n := copy(p, o.ahead[o.at-o.start:])
+	o.at += int64(n)
+	return n, nil
+}
+
+// Seek is for the start of a range.
+func (o *openObject) Seek(offset int64, whence int) (int64, error) {
+	if whence != io.SeekStart || offset < 0 {
+		return o.at, errors.New("vault: only from the start")
+	}
+	o.at = offset
+	return offset, nil
+}
+
+func (o *openObject) Close() error {
+	clear(o.ahead[:cap(o.ahead)])
+	return o.sealed.Close()
+}

@@ -260,12 +260,12 @@ func (s *Service) openRendition(permit *consent.Permit, rel *Release, r *Renditi
 		return nil, translate(err)
 	}
 	got.sealed = nil
-	stream := &openObject{SectionReader: io.NewSectionReader(reader, 0, r.Size), sealed: sealed}
+	stream := &openObject{plain: reader, size: r.Size, sealed: sealed}
 	if r.Size > wholeLimit {
 		return stream, nil
 	}
 	whole := make([]byte, r.Size)
-	_, err = io.ReadFull(stream, whole)
+	_, err = reader.ReadAt(whole, 0)
 	if err = errors.Join(err, stream.Close()); err != nil {
 		clear(whole)
 		return nil, translate(err)
