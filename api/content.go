@@ -33,8 +33,7 @@ func (c *call) deliver(req vault.ContentRequest) error {
 	req.Peek = c.Method() == "HEAD" || prefetch
 	d, err := c.service().OpenContent(c.ctx, req)
 	if err != nil {
-		// What is right is never slowed down; what is wrong, or was refused
-		// before, is counted and in the end not looked at any more.
+		// A token that exists is never slowed down; what does not is counted.
 		if errors.Is(err, vault.ErrUnknownToken) && c.server.Auth.Failed(c.source) {
 			return identity.ErrSlowDown
 		}

@@ -3,6 +3,7 @@ package api_test
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -271,6 +272,9 @@ func TestNoAnswerLacksTheHeaders(t *testing.T) {
 			"X-Content-Type-Options": "nosniff", "Cross-Origin-Resource-Policy": "same-site", "X-Robots-Tag": "noindex",
 			"Content-Security-Policy":   "default-src 'none'; sandbox; frame-ancestors https://emr.example https://chart.example",
 			"Strict-Transport-Security": "max-age=31536000"} {
+			if k == "Cross-Origin-Resource-Policy" && slices.Contains([]string{"a photo", "part of a photo", "a peek"}, name) {
+				want = "cross-origin" // or the EMR of another site could not show it
+			}
 			if got := a.header.Values(k); len(got) != 1 || got[0] != want {
 				t.Errorf("%s: %s is %q", name, k, got)
 			}

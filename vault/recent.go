@@ -6,7 +6,7 @@ import (
 )
 
 // recent counts how often something happened within the last hour, so that
-// what is repeated without end is written to the log once. It forgets all
+// what is repeated without end does not fill the log. It forgets all
 // when it holds too much, which costs a repeated entry.
 type recent struct {
 	mu   sync.Mutex

@@ -29,8 +29,10 @@ const wholeLimit = 4 << 20
 // of a token with consent.MaxUses, each may be taken by another request first.
 const maxDecisions = 2 * consent.MaxUses
 
-// maxPeeks is how often a token tells within an hour what it would deliver.
-const maxPeeks = 20
+// maxNoted is how many refusals of one token for one reason, and how many
+// peeks, are written down within an hour, one by one. What comes after changes
+// nothing and is not written.
+const maxNoted = 20
 
 // ContentRequest is one attempt to redeem a token.
 type ContentRequest struct {
@@ -75,10 +77,6 @@ func (r *Range) resolve(size int64) (start, length int64, err error) {
 // ErrUnknownToken is an ErrNotFound, and looks like any other from outside; it
 // tells a guess, which is counted, from a token that is spent.
 var ErrUnknownToken = fmt.Errorf("%w: no such token", ErrNotFound)
-
-// errRefusedBefore: the same token was refused for the same reason within the
-// hour. It is in the log once; from outside it is no different.
-var errRefusedBefore = fmt.Errorf("%w: refused before", ErrUnknownToken)
 
 // OpenContent redeems a token: it decides on current state, makes the use and
 // its audit intent durable, and only then opens the rendition. Everything
@@ -175,12 +173,11 @@ func (rel *Release) entry(req ContentRequest, o audit.Outcome) *audit.Entry {
 		Channel: t.Channel, Subject: string(t.ID), Source: req.Source}
 }
 
-// refuseRelease writes the precise reason down, once an hour for each token,
-// and returns the opaque one: a link that is spent stands in other people's
+// refuseRelease writes the precise reason down, up to maxNoted times, and returns the opaque one: a link that is spent stands in other people's
 // histories, and trying it for ever must not fill the log.
 func (s *Service) refuseRelease(ctx context.Context, rel *Release, req ContentRequest, why consent.Refusal) error {
-	if s.refused.again(string(rel.Token.ID)+" "+why.Code, s.now()) > 0 {
-		return errRefusedBefore
+	if s.refused.again(string(rel.Token.ID)+" "+why.Code, s.now()) >= maxNoted {
+		return ErrNotFound
 	}
 	e := rel.entry(req, audit.Denied)
 	e.Reason = why.Code
@@ -190,13 +187,9 @@ func (s *Service) refuseRelease(ctx context.Context, rel *Release, req ContentRe
 	return ErrNotFound
 }
 
-// peeked writes down that somebody asked what the token would deliver: the
-// first time, and a token tells only so often.
+// peeked writes down that somebody asked what the token would deliver.
 func (s *Service) peeked(ctx context.Context, rel *Release, req ContentRequest) error {
-	switch n := s.refused.again(string(rel.Token.ID)+" peek", s.now()); {
-	case n >= maxPeeks:
-		return errRefusedBefore
-	case n > 0:
+	if s.refused.again(string(rel.Token.ID)+" peek", s.now()) >= maxNoted {
 		return nil
 	}
 	e := rel.entry(req, audit.Allowed)

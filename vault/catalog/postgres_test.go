@@ -223,7 +223,7 @@ func TestDurabilityIsTheServicesOwn(t *testing.T) {
 	}
 	db := s.open(t)
 	for name, want := range map[string]string{"synchronous_commit": "on", "default_transaction_isolation": "read committed", "statement_timeout": "30s",
-		"idle_in_transaction_session_timeout": "30s", "lock_timeout": "10s", "application_name": "photovault"} {
+		"idle_in_transaction_session_timeout": "5s", "lock_timeout": "10s", "application_name": "photovault"} {
 		var got string
 		must(t, db.Writer().QueryRow(`SELECT current_setting($1)`, name).Scan(&got))
 		if got != want {
