@@ -301,10 +301,9 @@ func (r *replica) kill() {
 }
 
 // drain asks the process to end; gone waits for that and returns its status.
-func (r *replica) drain()   { _ = r.cmd.Process.Signal(syscall.SIGTERM) }
-func (r *replica) freeze()  { _ = r.cmd.Process.Signal(syscall.SIGSTOP) }
-func (r *replica) thaw()    { _ = r.cmd.Process.Signal(syscall.SIGCONT) }
-func (r *replica) pid() int { return r.cmd.Process.Pid }
+func (r *replica) drain()  { _ = r.cmd.Process.Signal(syscall.SIGTERM) }
+func (r *replica) freeze() { _ = r.cmd.Process.Signal(syscall.SIGSTOP) }
+func (r *replica) thaw()   { _ = r.cmd.Process.Signal(syscall.SIGCONT) }
 func (r *replica) gone() int {
 	r.c.Helper()
 	select {
