@@ -43,6 +43,7 @@ type cluster struct {
 	replicas []*replica
 	db       *sql.DB    // beside the service
 	big      *api.Photo // of large
+	campaign id.Campaign
 }
 
 // replica is one process; it may be killed, frozen, drained and started again
