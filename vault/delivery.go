@@ -22,12 +22,14 @@ type Delivery struct {
 	Partial       bool  // a Range was asked for
 	SHA256        string
 
-	mu        sync.Mutex
-	body      plaintext
-	left      int64
-	confirmed time.Time // when consent was last found to stand
-	finished  bool      // Close was called
-	stopped   bool      // cut: nothing more leaves
+	reading sync.Mutex // guards body and left; held while the store is waited for
+	body    plaintext
+	left    int64
+
+	mu        sync.Mutex // guards the rest; nothing is waited for under it
+	confirmed time.Time  // when consent was last found to stand
+	finished  bool       // Close was called
+	stopped   bool       // cut: nothing more leaves
 	finish    func(consent.UseOutcome) error
 	cut       func()
 
@@ -73,19 +75,24 @@ func (d *Delivery) OnCut(f func()) {
 	d.cut = f
 }
 
-// Read delivers the next bytes, all of them authenticated.
+// Read delivers the next bytes, all of them authenticated. What the store gave
+// too late, after the delivery was cut, goes nowhere.
 func (d *Delivery) Read(p []byte) (int, error) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	switch {
-	case d.finished, d.stopped:
+	d.reading.Lock()
+	defer d.reading.Unlock()
+	switch over, stale := d.ended(); {
+	case over:
 		return 0, ErrCut
 	case d.left == 0:
 		return 0, io.EOF
-	case time.Since(d.confirmed) > confirmFor:
+	case stale:
 		return 0, ErrCut
 	}
 	n, err := d.body.Read(p[:min(int64(len(p)), d.left)])
+	if over, stale := d.ended(); over || stale {
+		clear(p[:n])
+		return 0, ErrCut
+	}
 	d.left -= int64(n)
 	if err == io.EOF && d.left > 0 {
 		err = io.ErrUnexpectedEOF
@@ -96,21 +103,39 @@ func (d *Delivery) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// ended reports whether the delivery is over, and whether consent has gone
+// unconfirmed for too long.
+func (d *Delivery) ended() (over, stale bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.finished || d.stopped, time.Since(d.confirmed) > confirmFor
+}
+
 // Close ends the delivery and records its outcome: complete only when every
 // byte of a whole rendition was read and handedOver says that the transport
 // took them. It is safe to call twice.
 func (d *Delivery) Close(handedOver bool) error {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.finished || d.finish == nil {
+	if !d.end() {
 		return nil
 	}
-	d.finished = true
+	d.reading.Lock()
+	defer d.reading.Unlock()
 	outcome := consent.UseIncomplete
 	if handedOver && d.left == 0 && d.Length == d.Size { // a Range that leaves nothing out is all of it, too
 		outcome = consent.UseComplete
 	}
 	return errors.Join(d.body.Close(), d.finish(outcome))
+}
+
+// end reports whether there was something to end.
+func (d *Delivery) end() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.finished || d.finish == nil {
+		return false
+	}
+	d.finished = true
+	return true
 }
 
 // stop makes the next Read fail and tells the transport; it does so under the
@@ -131,9 +156,10 @@ func (d *Delivery) stop() {
 // of them, and at once when this process records a revocation.
 type watch struct {
 	service *Service
-	mu      sync.Mutex
-	running map[*Delivery]struct{}
 	again   chan struct{}
+
+	mu      sync.Mutex  // a Delivery's own lock is never taken under it
+	running []*Delivery // the oldest first
 }
 
 func (w *watch) add(d *Delivery, s *Service, rel *Release, req ContentRequest, permit *consent.Permit, body plaintext) {
@@ -142,7 +168,7 @@ func (w *watch) add(d *Delivery, s *Service, rel *Release, req ContentRequest, p
 	practice := rel.Token.Practice
 	d.finish = func(o consent.UseOutcome) error {
 		w.mu.Lock()
-		delete(w.running, d)
+		w.running = slices.DeleteFunc(w.running, func(r *Delivery) bool { return r == d })
 		w.mu.Unlock()
 		err := s.finish(practice, permit.Use, o, permit.Outcome(o))
 		if err != nil { // it counts as released all the same
@@ -152,10 +178,7 @@ func (w *watch) add(d *Delivery, s *Service, rel *Release, req ContentRequest, p
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.running == nil {
-		w.running = map[*Delivery]struct{}{}
-	}
-	w.running[d] = struct{}{}
+	w.running = append(w.running, d)
 }
 
 // finish records the outcome of a delivery; the deliverer may be gone.
@@ -194,21 +217,18 @@ func (w *watch) check(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
 	w.mu.Lock()
-	var (
-		all []*Delivery
-		of  Standing
-	)
-	for d := range w.running {
-		all = append(all, d)
+	all := slices.Clone(w.running)
+	w.mu.Unlock()
+	if len(all) == 0 {
+		return
+	}
+	var of Standing
+	for _, d := range all {
 		b, _ := d.standing()
 		of.Patients, of.Accounts = append(of.Patients, b.patient), append(of.Accounts, b.account)
 		if b.campaign != "" {
 			of.Campaigns = append(of.Campaigns, b.campaign)
 		}
-	}
-	w.mu.Unlock()
-	if len(all) == 0 {
-		return
 	}
 	of.Patients, of.Accounts, of.Campaigns = distinct(of.Patients), distinct(of.Accounts), distinct(of.Campaigns)
 	asked := time.Now()

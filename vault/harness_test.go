@@ -3,6 +3,7 @@ package vault_test
 import (
 	"bytes"
 	"context"
+	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -15,6 +16,7 @@ import (
 	"photovault/imaging/codec"
 	"photovault/vault"
 	"photovault/vault/audit"
+	"photovault/vault/blobs"
 	"photovault/vault/blobs/dir"
 	"photovault/vault/catalog"
 	"photovault/vault/envelope"
@@ -35,6 +37,7 @@ type fixture struct {
 	*vault.Service
 	t        *testing.T
 	catalogs *faulty
+	store    *stalling
 	objects  string
 	practice id.Practice
 	people   map[consent.Role]consent.Principal
@@ -89,6 +92,44 @@ func (c *faultyCatalog) Versions(ctx context.Context, of vault.Standing) (vault.
 	return c.Catalog.Versions(ctx, of)
 }
 
+// stalling is a store that answers, and then, for one object, sends nothing
+// more until the gate is closed.
+type stalling struct {
+	blobs.Store
+	mu     sync.Mutex
+	object id.Object
+	gate   chan struct{}
+}
+
+func (s *stalling) stall(o id.Object) (goOn func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.object, s.gate = o, make(chan struct{})
+	return sync.OnceFunc(func() { close(s.gate) })
+}
+
+func (s *stalling) Get(ctx context.Context, name blobs.Name, off, n int64) (io.ReadCloser, int64, error) {
+	body, size, err := s.Store.Get(ctx, name, off, n)
+	return &stallingBody{body, s, name.Object}, size, err
+}
+
+type stallingBody struct {
+	io.ReadCloser
+	of     *stalling
+	object id.Object
+}
+
+func (b *stallingBody) Read(p []byte) (int, error) {
+	b.of.mu.Lock()
+	gate := b.of.gate
+	held := b.of.object == b.object
+	b.of.mu.Unlock()
+	if held {
+		<-gate
+	}
+	return b.ReadCloser.Read(p)
+}
+
 type memoryCheckpoints struct {
 	mu     sync.Mutex
 	newest *audit.Checkpoint
@@ -127,8 +168,8 @@ func newFixture(t *testing.T) *fixture {
 	must(err)
 	media, err := imaging.NewPool(imaging.Config{Workers: 1, MemoryBytes: 2 << 30, WallClock: time.Minute}) // room for the race detector
 	must(err)
-	f.catalogs = &faulty{Catalogs: db, fail: map[string]error{}}
-	f.Service, err = vault.New(vault.Config{Practice: f.practice, Catalogs: f.catalogs, Keys: kek, Blobs: store, Media: media,
+	f.catalogs, f.store = &faulty{Catalogs: db, fail: map[string]error{}}, &stalling{Store: store}
+	f.Service, err = vault.New(vault.Config{Practice: f.practice, Catalogs: f.catalogs, Keys: kek, Blobs: f.store, Media: media,
 		Checkpoints: &memoryCheckpoints{}, Logger: slog.New(slog.DiscardHandler), Ingests: 1})
 	must(err)
 	for _, role := range consent.AccountRoles {

@@ -195,6 +195,108 @@ func TestUnconfirmedStreamIsReset(t *testing.T) {
 	}
 }
 
+// A store that stalls under one stream holds up no other delivery, and neither
+// the cut of this one; what it gives after the cut goes nowhere.
+func TestAStalledStreamHoldsNobodyUpAndIsCut(t *testing.T) {
+	f := newFixture(t)
+	p, other := f.add(large()), f.add(small())
+	d, err := f.open(f.clinical(p, "original"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	cut := make(chan struct{})
+	d.OnCut(func() { close(cut) })
+	if _, err := io.ReadFull(d, make([]byte, 1<<20)); err != nil {
+		t.Fatal(err)
+	}
+	goOn := f.store.stall(p.Renditions[0].Object)
+	defer goOn()
+	type read struct {
+		n   int64
+		err error
+	}
+	stalled := make(chan read, 1)
+	go func() {
+		n, err := io.Copy(io.Discard, d)
+		stalled <- read{n, err}
+	}()
+	bearer := f.clinical(other, "web")
+	if _, err := f.Delete(t.Context(), f.people[consent.Privacy], p.ID); err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error, 1)
+	go func() {
+		got, err := f.open(bearer)
+		if err == nil {
+			_, err = io.Copy(io.Discard, got)
+			err = errors.Join(err, got.Close(true))
+		}
+		done <- err
+	}()
+	limit := time.After(2500 * time.Millisecond)
+	for range 2 {
+		select {
+		case <-cut:
+			cut = nil
+		case err := <-done:
+			if done = nil; err != nil {
+				t.Errorf("another delivery: %v", err)
+			}
+		case <-limit:
+			t.Fatalf("after two seconds the stream was cut: %t, another delivery done: %t", cut == nil, done == nil)
+		}
+	}
+	goOn()
+	if r := <-stalled; r.n > 64<<10 || !errors.Is(r.err, vault.ErrCut) {
+		t.Errorf("%d bytes after the cut, then %v", r.n, r.err)
+	}
+	if err := d.Close(false); err != nil {
+		t.Error(err)
+	}
+}
+
+// A delivery that ends and the re-check of those that run do not wait for each
+// other.
+func TestDeliveriesEndWhileOthersAreConfirmed(t *testing.T) {
+	f := newFixture(t)
+	p := f.add(small())
+	ends := time.Now().Add(1500 * time.Millisecond)
+	done := make(chan error, 4)
+	for range cap(done) {
+		go func() {
+			for time.Now().Before(ends) {
+				_, b, err := f.IssueToken(t.Context(), f.people[consent.Provider], vault.TokenRequest{Photo: p.ID, Rendition: "thumb", Purpose: consent.ForCare})
+				if err != nil {
+					done <- err
+					return
+				}
+				d, err := f.open(b)
+				if err != nil {
+					done <- err
+					return
+				}
+				f.Recheck()
+				if err := d.Close(false); err != nil {
+					done <- err
+					return
+				}
+			}
+			done <- nil
+		}()
+	}
+	limit := time.After(30 * time.Second)
+	for range cap(done) {
+		select {
+		case err := <-done:
+			if err != nil {
+				t.Error(err)
+			}
+		case <-limit:
+			t.Fatal("deliveries wait for each other")
+		}
+	}
+}
+
 // P5: objects swapped between photos and renditions, cut, extended, flipped or
 // gone are refused, and the attempt is written down.
 func TestTamperedObjectsAreRefused(t *testing.T) {

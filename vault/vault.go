@@ -30,7 +30,7 @@ type Config struct {
 	Catalogs Catalogs
 	Keys     keys.Service
 	Blobs    blobs.Store
-	Media    *imaging.Pool
+	Media    Media
 	// Checkpoints keeps signed checkpoints outside the database.
 	Checkpoints Checkpoints
 	// Policies are what the practice forbids beyond the law; nil: nothing.
@@ -49,6 +49,12 @@ type Config struct {
 	UploadBuffers int
 	UploadWait    time.Duration
 	CheckpointAt  time.Duration // how often the log is chained; default 500 ms
+}
+
+// Media sanitises photos and makes their renditions: *imaging.Pool, which says
+// what its errors mean.
+type Media interface {
+	Process(ctx context.Context, photo []byte) (*imaging.Result, error)
 }
 
 // Checkpoints is where checkpoints are kept, out of the database's reach.
