@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime"
+	"slices"
 	"sync"
 	"time"
 
@@ -263,6 +264,9 @@ func checkRenditions(rs []Rendition) error {
 		if r.Name != names[i] || min(r.Width, r.Height) < 1 || sides[i] > 0 && long > sides[i] {
 			return &Refusal{WorkerFailed, "renditions are not those asked for"}
 		}
+		if !slices.Contains(wire.ContentTypes, r.ContentType) || r.Name != Original && r.ContentType != "image/jpeg" {
+			return &Refusal{WorkerFailed, "a rendition is of a type that is not put out"}
+		}
 	}
 	return nil
 }
@@ -280,6 +284,9 @@ func agree(a *wire.Answer, seen []wire.Seen) error {
 	}
 	if a.Findings.CodedDataKept && a.Findings.Pixels.Decoded != seen[0].Pixels {
 		return &Refusal{UnsafeOutput, "the original does not show the pixels of the upload"}
+	}
+	if seen[0].ContentType == "image/png" && a.Findings.Pixels.Encoded != seen[0].Pixels {
+		return &Refusal{UnsafeOutput, "the original does not show the pixels it was made of"}
 	}
 	return nil
 }

@@ -6,7 +6,15 @@ import "errors"
 type Code string
 
 const (
-	UnsupportedFormat Code = "unsupported_format"         // not a format that is opened
+	UnsupportedFormat Code = "unsupported_format" // not a format that is known
+	UnsupportedTIFF   Code = "unsupported_tiff"   // formats that are known and not opened
+	UnsupportedGIF    Code = "unsupported_gif"
+	UnsupportedBMP    Code = "unsupported_bmp"
+	UnsupportedAVIF   Code = "unsupported_avif"
+	UnsupportedPDF    Code = "unsupported_pdf"
+	UnsupportedSVG    Code = "unsupported_svg"
+	UnsupportedRAW    Code = "unsupported_raw"
+	UnsupportedVideo  Code = "unsupported_video"
 	UnsupportedCoding Code = "unsupported_coding"         // the right format in a variant that is not opened
 	UnsupportedColour Code = "unsupported_colour_profile" // colours that cannot be brought to sRGB faithfully
 	Truncated         Code = "truncated"
@@ -48,16 +56,27 @@ var (
 	ErrClosed = errors.New("imaging: pool is closed")
 )
 
+// accepted are the formats that are opened, in words.
+const accepted = "JPEG"
+
 // advice is what a worker's refusal means to a person. The worker's own words are not passed on: it
 // has seen the photo and is not trusted to be silent about it.
 var advice = map[Code]string{
-	UnsupportedFormat: "only JPEG photos are accepted",
-	UnsupportedCoding: "a JPEG variant that cameras do not write; save it as an ordinary JPEG and send it again",
+	UnsupportedFormat: "only " + accepted + " photos are accepted",
+	UnsupportedTIFF:   "TIFF is not accepted; only " + accepted,
+	UnsupportedGIF:    "GIF is not accepted; only " + accepted,
+	UnsupportedBMP:    "BMP is not accepted; only " + accepted,
+	UnsupportedAVIF:   "AVIF is not accepted; only " + accepted,
+	UnsupportedPDF:    "PDF is not accepted; only " + accepted,
+	UnsupportedSVG:    "SVG is not accepted; only " + accepted,
+	UnsupportedRAW:    "camera raw files are not accepted; only " + accepted,
+	UnsupportedVideo:  "videos are not accepted; only " + accepted + " photos",
+	UnsupportedCoding: "a variant of its format that cameras do not write; save it as an ordinary photo and send it again",
 	UnsupportedColour: "its colour profile cannot be converted faithfully; save it as sRGB and send it again",
 	Truncated:         "the file is incomplete; send it again",
 	Corrupt:           "the file is damaged; send it again from the original",
 	TooManyPixels:     "the picture has more pixels than this service can open",
-	TooComplex:        "the file would take too long to open; save it as an ordinary JPEG and send it again",
+	TooComplex:        "the file would take too long to open; save it as an ordinary photo and send it again",
 	UnsafeOutput:      "the sanitised photo did not pass its check and was discarded",
 }
 

@@ -257,7 +257,7 @@ func (s *Service) store(ctx context.Context, l *lease, p *Photo, result *imaging
 	now := s.now()
 	ready.State, ready.ReadyAt = Ready, now
 	ready.Receipt = &Receipt{Photo: p.ID, Practice: p.Practice, IssuedAt: now, Software: s.Software,
-		Findings: findings(&result.Findings, result.Renditions[0].SHA256)}
+		Findings: findings(&result.Findings, &result.Renditions[0])}
 	if err := s.signReceipt(ctx, ready.Receipt); err != nil {
 		return nil, nil, err
 	}

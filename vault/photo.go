@@ -88,9 +88,10 @@ type Receipt struct {
 
 // Findings are what sanitising saw and did. Hashes are SHA-256, hexadecimal.
 type Findings struct {
-	Format         string    `json:"format"`
-	Width          int       `json:"width"`  // pixels, as uploaded, before orientation
-	Height         int       `json:"height"` // pixels
+	Format         string    `json:"format"`        // of the upload: jpeg, png, webp, heic
+	OutputFormat   string    `json:"output_format"` // of the original rendition
+	Width          int       `json:"width"`         // pixels, as uploaded, before orientation
+	Height         int       `json:"height"`        // pixels
 	InputSHA256    string    `json:"input_sha256"`
 	OutputSHA256   string    `json:"output_sha256"`         // of the original rendition
 	CapturedAt     string    `json:"captured_at,omitempty"` // by the camera's clock, "2006:01:02 15:04:05"

@@ -3,11 +3,11 @@ package vault
 import (
 	"context"
 	"crypto/ed25519"
-	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"strconv"
+	"strings"
 
 	"photovault/imaging"
 	"photovault/vault/canon"
@@ -15,10 +15,10 @@ import (
 )
 
 // findings takes over what the media workers saw.
-func findings(f *imaging.Findings, output [sha256.Size]byte) Findings {
+func findings(f *imaging.Findings, original *imaging.Rendition) Findings {
 	out := Findings{
-		Format: f.Format, Width: f.Width, Height: f.Height,
-		InputSHA256: hex.EncodeToString(f.InputSHA256[:]), OutputSHA256: hex.EncodeToString(output[:]),
+		Format: f.Format, OutputFormat: strings.TrimPrefix(original.ContentType, "image/"), Width: f.Width, Height: f.Height,
+		InputSHA256: hex.EncodeToString(f.InputSHA256[:]), OutputSHA256: hex.EncodeToString(original.SHA256[:]),
 		CapturedAt: f.CaptureTime, Orientation: f.Orientation, HadGPS: f.HadGPS, EXIFUnreadable: f.EXIFUnreadable,
 		Removed: []Dropped{}, CodedDataKept: f.CodedDataKept, Baked: f.OrientationBaked, Converted: f.ColourConverted,
 		Profile: f.SourceProfile, PixelsBefore: hex.EncodeToString(f.Pixels.Decoded[:]),

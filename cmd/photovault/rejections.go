@@ -8,10 +8,20 @@ import (
 	"photovault/api/client"
 )
 
+const exportIt = "; export the photo as JPEG and send it again."
+
 // advice says, for each code a photo can be rejected with, what to do next.
 var advice = map[string]string{
-	"unsupported_format":         "Only JPEG is taken; export the photo as JPEG and send it again.",
-	"unsupported_coding":         "It is a kind of JPEG that cameras do not write; export it as a plain JPEG and send it again.",
+	"unsupported_format":         "It is no photo in a format that is taken" + exportIt,
+	"unsupported_tiff":           "TIFF is not taken" + exportIt,
+	"unsupported_gif":            "GIF is not taken" + exportIt,
+	"unsupported_bmp":            "BMP is not taken" + exportIt,
+	"unsupported_avif":           "AVIF is not taken" + exportIt,
+	"unsupported_pdf":            "PDF is not taken" + exportIt,
+	"unsupported_svg":            "SVG is not taken" + exportIt,
+	"unsupported_raw":            "Camera raw files are not taken" + exportIt,
+	"unsupported_video":          "Videos are not taken; send a photo.",
+	"unsupported_coding":         "It is a variant of its format that cameras do not write; export it as a plain JPEG and send it again.",
 	"unsupported_colour_profile": "Its colours cannot be converted to sRGB faithfully; export it as sRGB JPEG and send it again.",
 	"truncated":                  "The file ends before its picture does; copy it from the camera again.",
 	"corrupt":                    "The file is damaged; copy it from the camera again.",

@@ -11,7 +11,8 @@ func TestRejectionsAreExplained(t *testing.T) {
 	patient := v.patientWithConsent("MRN-REJ")
 	photo := generatedPhoto(t)
 	for code, file := range map[string][]byte{
-		"unsupported_format": []byte("GIF89a and so on, not a JPEG"),
+		"unsupported_format": []byte("and so on, not a photo"),
+		"unsupported_gif":    []byte("GIF89a and so on, not a JPEG"),
 		"truncated":          photo[:len(photo)/3],
 	} {
 		_, stderr, err := v.run("provider", "put", photoFile(t, file), "--patient", patient)

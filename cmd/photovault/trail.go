@@ -132,15 +132,21 @@ func printReceipt(w io.Writer, r *vault.Receipt) {
 	for _, v := range f.Removed {
 		fmt.Fprintf(w, "removed   %-22s %d bytes\n", v.Kind, v.Bytes)
 	}
+	lossless := ""
+	if f.OutputFormat == "png" {
+		lossless = " without loss"
+	}
 	switch {
 	case f.CodedDataKept:
 		fmt.Fprintln(w, "picture   unaltered: the coded data is the camera's, bit for bit")
 	case f.Baked && f.Converted:
-		fmt.Fprintf(w, "picture   turned upright (orientation %d) and converted from %s to sRGB, coded anew\n", f.Orientation, f.Profile)
+		fmt.Fprintf(w, "picture   turned upright (orientation %d) and converted from %s to sRGB, coded anew as %s%s\n", f.Orientation, f.Profile, f.OutputFormat, lossless)
 	case f.Baked:
-		fmt.Fprintf(w, "picture   turned upright (orientation %d), coded anew\n", f.Orientation)
+		fmt.Fprintf(w, "picture   turned upright (orientation %d), coded anew as %s%s\n", f.Orientation, f.OutputFormat, lossless)
+	case f.Converted:
+		fmt.Fprintf(w, "picture   converted from %s to sRGB, coded anew as %s%s\n", f.Profile, f.OutputFormat, lossless)
 	default:
-		fmt.Fprintf(w, "picture   converted from %s to sRGB, coded anew\n", f.Profile)
+		fmt.Fprintf(w, "picture   coded anew as %s%s\n", f.OutputFormat, lossless)
 	}
 }
 

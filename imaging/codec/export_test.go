@@ -29,7 +29,7 @@ func Sanitise(in []byte, lim wire.Limits) (wire.Answer, error) {
 	return a, nil
 }
 
-func Scan(p []byte) (wire.Seen, error) { return scanJPEG(p, noLimits) }
+func Scan(p []byte) (wire.Seen, error) { return inspect(p, noLimits) }
 
 // Walk follows the codes of an image and reports how its data ends.
 func Walk(p []byte) error {

@@ -58,20 +58,8 @@ func sanitiseJPEG(in []byte, lim wire.Limits) (wire.Answer, error) {
 	f.Pixels.Encoded = f.Pixels.Decoded
 	a := wire.Answer{Renditions: make([]wire.Rendition, 3), Pieces: make([][][]byte, 3)}
 	// The small ones first: what they need on the way is free again when the original grows.
-	small := shrink(img, facts.orientation, conv)
-	for i, r := range []struct {
-		name    string
-		quality int
-	}{{"web", webQuality}, {"thumb", thumbQuality}} {
-		if r.name == "thumb" {
-			small = thumbnail(small)
-		}
-		data, err := encodeSmall(small, l.model == modelGray, r.quality)
-		if err != nil {
-			return wire.Answer{}, err
-		}
-		a.Renditions[i+1] = wire.Rendition{Name: r.name, ContentType: "image/jpeg",
-			Width: small.Rect.Dx(), Height: small.Rect.Dy(), Data: data}
+	if err := addSmall(&a, shrink(img, facts.orientation, conv), l.model == modelGray); err != nil {
+		return wire.Answer{}, err
 	}
 	var view rows = picture{img, facts.orientation}
 	if conv != nil {

@@ -7,7 +7,15 @@ import "fmt"
 
 // Codes a photo is refused with. They are part of the public interface: a client may branch on them.
 const (
-	CodeFormat    = "unsupported_format"         // not a format this build opens
+	CodeFormat    = "unsupported_format" // not a format that is known; the known ones that are not opened:
+	CodeTIFF      = "unsupported_tiff"
+	CodeGIF       = "unsupported_gif"
+	CodeBMP       = "unsupported_bmp"
+	CodeAVIF      = "unsupported_avif"
+	CodePDF       = "unsupported_pdf"
+	CodeSVG       = "unsupported_svg"
+	CodeRAW       = "unsupported_raw"
+	CodeVideo     = "unsupported_video"
 	CodeCoding    = "unsupported_coding"         // the right format, in a variant nobody's camera writes
 	CodeColour    = "unsupported_colour_profile" // colours that cannot be converted to sRGB faithfully
 	CodeTruncated = "truncated"

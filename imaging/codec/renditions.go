@@ -6,6 +6,8 @@ import (
 	"image/jpeg"
 
 	resize "github.com/disintegration/imaging"
+
+	"photovault/imaging/internal/wire"
 )
 
 // Long sides of the smaller renditions in pixels, and the quality they are coded at. They are for
@@ -22,6 +24,27 @@ func fit(w, h, side int) (int, int) {
 		return w, h
 	}
 	return max(1, (w*side+long/2)/long), max(1, (h*side+long/2)/long)
+}
+
+// addSmall adds the web and thumb renditions, of any format, to an answer that has room for three. web
+// is opaque, upright and in sRGB.
+func addSmall(a *wire.Answer, web *image.NRGBA, gray bool) error {
+	small := web
+	for i, r := range []struct {
+		name    string
+		quality int
+	}{{"web", webQuality}, {"thumb", thumbQuality}} {
+		if r.name == "thumb" {
+			small = thumbnail(small)
+		}
+		data, err := encodeSmall(small, gray, r.quality)
+		if err != nil {
+			return err
+		}
+		a.Renditions[i+1] = wire.Rendition{Name: r.name, ContentType: "image/jpeg",
+			Width: small.Rect.Dx(), Height: small.Rect.Dy(), Data: data}
+	}
+	return nil
 }
 
 // shrink makes the web picture from the decoded original: resized while it still lies as it was

@@ -75,7 +75,7 @@ func answer(q wire.Request) (wire.Answer, error) {
 	case wire.Scan:
 		var a wire.Answer
 		for _, b := range q.Blobs {
-			seen, err := scanJPEG(b, q.Limits)
+			seen, err := inspect(b, q.Limits)
 			if err != nil {
 				return wire.Answer{}, err
 			}
@@ -84,12 +84,4 @@ func answer(q wire.Request) (wire.Answer, error) {
 		return a, nil
 	}
 	return wire.Answer{}, wire.ErrFrame
-}
-
-// sanitise turns one upload into its renditions. The format is told by content.
-func sanitise(in []byte, lim wire.Limits) (wire.Answer, error) {
-	if IsJPEG(in) {
-		return sanitiseJPEG(in, lim)
-	}
-	return wire.Answer{}, refuse(CodeFormat, "only JPEG photos can be opened")
 }

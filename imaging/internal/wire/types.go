@@ -52,7 +52,7 @@ type Pixels struct {
 // Findings say what was in the upload and what was done about it. They hold no position, no device
 // name and no serial number: they may be shown to people who may not see the photo.
 type Findings struct {
-	Format         string // "jpeg"
+	Format         string // of the upload: jpeg, png, webp, heic
 	Width, Height  int    // of the upload as coded, before orientation
 	CaptureTime    string // as EXIF wrote it, "2006:01:02 15:04:05"; empty when absent
 	Orientation    int    // EXIF orientation 1..8; 0 when absent
@@ -60,7 +60,7 @@ type Findings struct {
 	EXIFUnreadable bool // EXIF was there and could not be read in full
 	Removed        []Removed
 
-	CodedDataKept    bool   // the original's entropy-coded data is the upload's, bit for bit
+	CodedDataKept    bool   // the original's coded picture is the upload's, bit for bit
 	OrientationBaked bool   // pixels were turned, and therefore coded anew
 	ColourConverted  bool   // pixels were converted to sRGB, and therefore coded anew
 	SourceProfile    string // none, sRGB, Display P3, Adobe RGB, other RGB, gray
@@ -73,7 +73,7 @@ type Findings struct {
 // Rendition is one finished picture.
 type Rendition struct {
 	Name          string // original, web, thumb
-	ContentType   string // image/jpeg
+	ContentType   string // one of ContentTypes
 	Width, Height int    // pixels
 	Data          []byte
 	SHA256        [sha256.Size]byte // of Data; filled in by the service

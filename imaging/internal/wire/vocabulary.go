@@ -9,11 +9,17 @@ import (
 // The words that findings may hold. A worker that was taken over knows the photo: it must not be able
 // to write what it knows into a receipt or a log, so everything textual comes from a closed list.
 var (
-	Formats  = []string{"jpeg"}
+	Formats  = []string{"jpeg", "png", "webp", "heic"}
 	Profiles = []string{"none", "sRGB", "Display P3", "Adobe RGB", "other RGB", "gray"}
 	Kinds    = []string{"EXIF", "XMP", "FLIR", "MPF", "Photoshop/IPTC", "ICC profile", "Adobe", "comment",
-		"JFIF thumbnail", "JFXX thumbnail", "unused tables", "between segments", "after image data", "trailer"}
+		"JFIF thumbnail", "JFXX thumbnail", "unused tables", "between segments", "after image data", "trailer",
+		"text", "time stamp", "colour description", "display hints", "animation", "unknown chunks", "padding", "alpha channel",
+		"thumbnail", "depth map", "gain map", "auxiliary image", "video", "further images", "unknown items", "unknown boxes",
+		"free space", "between boxes"}
 )
+
+// ContentTypes are what an original may be; smaller renditions are always JPEG.
+var ContentTypes = []string{"image/jpeg", "image/png", "image/webp", "image/heic"}
 
 // Plausible reports whether findings about an upload of size bytes use these words only and claim
 // nothing that cannot be.
