@@ -52,6 +52,8 @@ type Question struct {
 	Campaign  *Campaign // marketing: what it is for
 	Record    *Record   // of the patient
 	Policies  *Policies // of the practice; nil: none
+
+	Authorization id.Authorization // marketing: the one that must allow it; empty: any
 }
 
 // Decision is the answer to a Question. The zero Decision is a refusal.
@@ -59,6 +61,8 @@ type Decision struct {
 	Allowed  bool
 	Basis    []string  // "authorization/ID", "rule/164.506(c)": the records and rules that allow it
 	Refusals []Refusal // when not allowed: at least one
+
+	Authorization id.Authorization // marketing: the one that allows it
 }
 
 // DecideCapture decides whether a photo of the patient may be added.
@@ -128,16 +132,8 @@ func DecideRelease(q Question) Decision {
 }
 
 func (q *Question) decide() Decision {
-	switch {
-	case q.Record == nil, q.Who.Practice != q.Record.Practice, q.Photo.Patient != q.Record.Patient,
-		q.Record.has(Deleted, string(q.Photo.ID)):
-		return refuse(notFound)
-	case !slices.Contains(Purposes, q.Purpose):
-		return refuse(purposeUnknown)
-	case !q.Who.May(releaseFor[q.Purpose]):
-		return refuse(roleNotAllowed)
-	case !q.Photo.Ready:
-		return refuse(photoNotReady)
+	if d := q.decideGrounds(); d != nil {
+		return *d
 	}
 	switch q.Purpose {
 	case ForCare:
@@ -147,6 +143,26 @@ func (q *Question) decide() Decision {
 	default:
 		return q.decideMarketing()
 	}
+}
+
+// decideGrounds refuses what no record allows; nil: go on.
+func (q *Question) decideGrounds() *Decision {
+	var why Refusal
+	switch {
+	case q.Record == nil, q.Who.Practice != q.Record.Practice, q.Photo.Patient != q.Record.Patient,
+		q.Record.has(Deleted, string(q.Photo.ID)):
+		why = notFound
+	case !slices.Contains(Purposes, q.Purpose):
+		why = purposeUnknown
+	case !q.Who.May(releaseFor[q.Purpose]):
+		why = roleNotAllowed
+	case !q.Photo.Ready:
+		why = photoNotReady
+	default:
+		return nil
+	}
+	d := refuse(why)
+	return &d
 }
 
 var releaseFor = map[Purpose]Act{ForCare: ReleaseClinical, ForTeaching: ReleaseTeaching, ForMarketing: ReleaseMarketing}
@@ -196,16 +212,24 @@ func (q *Question) decideMarketing() Decision {
 	if against := q.againstCampaign(); len(against) > 0 {
 		return refuse(against...)
 	}
-	best, h := []Refusal{noAuthorization}, q.Record.happenings()
+	var best []Refusal
+	h := q.Record.happenings()
 	for i := range q.Record.Authorizations {
 		a := &q.Record.Authorizations[i]
+		if q.Authorization != "" && q.Authorization != a.ID {
+			continue
+		}
 		against := q.against(a, h)
 		if len(against) == 0 {
-			return Decision{Allowed: true, Basis: []string{"rule/164.508(a)(3)", "authorization/" + string(a.ID), q.Campaign.Basis()}}
+			return Decision{Allowed: true, Authorization: a.ID,
+				Basis: []string{"rule/164.508(a)(3)", "authorization/" + string(a.ID), q.Campaign.Basis()}}
 		}
-		if i == 0 || len(against) < len(best) {
+		if best == nil || len(against) < len(best) {
 			best = against
 		}
+	}
+	if best == nil {
+		return refuse(noAuthorization)
 	}
 	return refuse(best...)
 }
@@ -231,6 +255,22 @@ func (q *Question) againstCampaign() []Refusal {
 // against lists what speaks against the release under one authorization. All
 // of it is looked at on each use, and not at signing only.
 func (q *Question) against(a *Authorization, h happenings) []Refusal {
+	out := q.againstRecord(a, h)
+	check := func(holds bool, why Refusal) {
+		if !holds {
+			out = append(out, why)
+		}
+	}
+	check(slices.Contains(a.Recipients, q.Recipient), recipientNotNamed)
+	check(slices.Contains(a.Channels, q.Channel), channelNotNamed)
+	check(slices.Contains(a.Purposes, q.Campaign.Purpose), purposeNotNamed)
+	check(!q.Campaign.ThirdPartyPayment || a.Statements.Payment, paymentNotStated)
+	check(!q.Campaign.Sale || a.Statements.Sale, saleNotStated)
+	return out
+}
+
+// againstRecord is what speaks against it whoever receives the photo.
+func (q *Question) againstRecord(a *Authorization, h happenings) []Refusal {
 	of := h[string(a.ID)]
 	var out []Refusal
 	check := func(holds bool, why Refusal) {
@@ -247,11 +287,6 @@ func (q *Question) against(a *Authorization, h happenings) []Refusal {
 	check(!a.Conditioned, conditioned)
 	check(a.Scope.Covers(&q.Photo), photoNotInScope)
 	check(a.Scope.allows(q.Rendition), renditionNotInIt)
-	check(slices.Contains(a.Recipients, q.Recipient), recipientNotNamed)
-	check(slices.Contains(a.Channels, q.Channel), channelNotNamed)
-	check(slices.Contains(a.Purposes, q.Campaign.Purpose), purposeNotNamed)
-	check(!q.Campaign.ThirdPartyPayment || a.Statements.Payment, paymentNotStated)
-	check(!q.Campaign.Sale || a.Statements.Sale, saleNotStated)
 	return out
 }
 

@@ -72,6 +72,7 @@ const (
 	SeePhotoExists   Act = "see that a photo exists"
 	ReadReceipt      Act = "read a sanitising receipt"
 	DeletePhoto      Act = "delete a photo"
+	DeriveRendition  Act = "make a rendition of a photo, or of several side by side"
 	ReleaseClinical  Act = "open a photo for care"
 	ReleaseTeaching  Act = "open a photo for teaching inside the practice"
 	ReleaseMarketing Act = "open a photo for marketing"
@@ -81,7 +82,7 @@ const (
 var may = map[Role]map[Act]bool{
 	Provider: {CreatePatient: true, FindPatient: true, RecordConsent: true, RevokeConsent: true, ListConsents: true, Restrict: true,
 		AssignProvider: true, DeclareEmergency: true, ExplainDecision: true,
-		CapturePhoto: true, SeePhotoExists: true, ReadReceipt: true, DeletePhoto: true, ReleaseClinical: true, ReleaseTeaching: true},
+		CapturePhoto: true, SeePhotoExists: true, ReadReceipt: true, DeletePhoto: true, DeriveRendition: true, ReleaseClinical: true, ReleaseTeaching: true},
 	FrontDesk: {CreatePatient: true, FindPatient: true, RecordConsent: true, RevokeConsent: true, ListConsents: true, Restrict: true,
 		AssignProvider: true, SeeCampaigns: true, SeePhotoExists: true},
 	Marketing: {RunCampaigns: true, SeeCampaigns: true, ExplainDecision: true, ReleaseMarketing: true},

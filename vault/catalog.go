@@ -68,6 +68,7 @@ type Catalog interface {
 	Records
 	Campaigns
 	Photos
+	Derivations
 	Uploads
 	Releases
 	AuditLog
@@ -160,6 +161,18 @@ type Photos interface {
 	ForgetObject(ctx context.Context, o id.Object) error
 	// DeadObjects lists dead objects of one owner that are not gone yet.
 	DeadObjects(ctx context.Context, owner string) ([]DeadObject, error)
+}
+
+// Derivations are renditions made from stored ones.
+type Derivations interface {
+	consent.DeriveCommitter
+	// PhotoKey reads the wrapped data key of a photo; with an authorization,
+	// that of its copies under it. ErrNotFound.
+	PhotoKey(ctx context.Context, p id.Photo, a id.Authorization) (*PhotoKey, error)
+	// AddRendition makes r, whose object must still be pending, a rendition of
+	// a ready photo. One of the same name goes and its object dies. ErrGone
+	// when object or photo was lost.
+	AddRendition(ctx context.Context, p id.Photo, r Rendition, e *audit.Entry) error
 }
 
 // Uploads in progress.

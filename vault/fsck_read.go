@@ -150,7 +150,7 @@ func (p *pass) digest(ctx context.Context, permit *consent.VerifyPermit, photo *
 	if err := permit.Spend(p.Practice, photo.ID, r.Name); err != nil {
 		return "", err
 	}
-	reader, err := seal.NewReader(in, key.Bytes(), renditionContext(p.Practice, photo.ID, r.Name, r.Object))
+	reader, err := seal.NewReader(in, key.Bytes(), renditionContext(p.Practice, photo.ID, wrapped.Authorization, r.Name, r.Object))
 	if err != nil {
 		return "", translate(err)
 	}

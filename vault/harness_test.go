@@ -175,7 +175,7 @@ func newFixture(t *testing.T) *fixture {
 	for _, role := range consent.AccountRoles {
 		a, c, _, err := vault.NewAccount(f.practice, "The "+string(role), role, 0, time.Now().UTC())
 		must(err)
-		must(db.ForPractice(f.practice).AddAccount(t.Context(), a, c, &audit.Entry{Action: audit.AccountCreate, Outcome: audit.Allowed}))
+		must(db.ForPractice(f.practice).AddAccount(t.Context(), a, c, &audit.Entry{Action: audit.AccountCreate, Outcome: audit.Allowed, Subject: string(a.ID)}))
 		f.people[role] = consent.Principal{Practice: f.practice, Account: a.ID, Role: role}
 	}
 	must(f.Prepare(t.Context()))
@@ -282,4 +282,27 @@ func (f *fixture) settled(p *vault.Photo) *vault.Photo {
 			return got
 		}
 	}
+}
+
+// stored counts the photos' objects in the store.
+func (f *fixture) stored() (n int) {
+	f.t.Helper()
+	if err := f.Blobs.List(f.t.Context(), f.practice, blobs.Photos, func(blobs.Name, int64) error { n++; return nil }); err != nil {
+		f.t.Fatal(err)
+	}
+	return n
+}
+
+func (c *faultyCatalog) CommitDerive(ctx context.Context, p id.Patient, epoch int64, e *audit.Entry) (bool, error) {
+	if err := c.f.err("CommitDerive"); err != nil {
+		return false, err
+	}
+	return c.Catalog.CommitDerive(ctx, p, epoch, e)
+}
+
+func (c *faultyCatalog) AddRendition(ctx context.Context, p id.Photo, r vault.Rendition, e *audit.Entry) error {
+	if err := c.f.err("AddRendition"); err != nil {
+		return err
+	}
+	return c.Catalog.AddRendition(ctx, p, r, e)
 }

@@ -1,9 +1,7 @@
 package vault
 
 import (
-	"bytes"
 	"context"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -16,7 +14,6 @@ import (
 	"photovault/vault/blobs"
 	"photovault/vault/envelope"
 	"photovault/vault/id"
-	"photovault/vault/seal"
 )
 
 const (
@@ -234,25 +231,16 @@ func (s *Service) store(ctx context.Context, l *lease, p *Photo, result *imaging
 	ready.Renditions = nil
 	for i := range result.Renditions {
 		r := &result.Renditions[i]
-		object := id.New[id.Object]()
-		sealed, err := seal.Seal(nil, key.Bytes(), renditionContext(p.Practice, p.ID, r.Name, object), r.Data)
-		size := int64(len(r.Data))
+		stored, err := s.put(ctx, key, p, "", r)
 		wipe(r.Data)
 		r.Data = nil
+		if stored != nil {
+			l.put = append(l.put, stored.Object)
+		}
 		if err != nil {
 			return nil, nil, err
 		}
-		o := Object{ID: object, Area: string(blobs.Photos), Owner: string(p.ID), Size: int64(len(sealed))}
-		if err := s.Catalogs.ForPractice(p.Practice).PlanObjects(ctx, o); err != nil {
-			return nil, nil, err
-		}
-		l.put = append(l.put, object)
-		name := blobs.Name{Practice: p.Practice, Area: blobs.Photos, Object: object}
-		if err := s.Blobs.Put(ctx, name, bytes.NewReader(sealed), o.Size); err != nil {
-			return nil, nil, translate(err)
-		}
-		ready.Renditions = append(ready.Renditions, Rendition{Name: r.Name, Object: object, ContentType: r.ContentType,
-			Width: r.Width, Height: r.Height, Size: size, SHA256: hex.EncodeToString(r.SHA256[:])})
+		ready.Renditions = append(ready.Renditions, *stored)
 	}
 	now := s.now()
 	ready.State, ready.ReadyAt = Ready, now

@@ -247,7 +247,7 @@ func (s *Service) openRendition(permit *consent.Permit, rel *Release, r *Renditi
 	if err := permit.Spend(t.Practice, t.Photo, r.Name); err != nil {
 		return nil, err
 	}
-	sealed, bind := got.sealed, renditionContext(t.Practice, t.Photo, r.Name, r.Object)
+	sealed, bind := got.sealed, renditionContext(t.Practice, t.Photo, "", r.Name, r.Object)
 	reader, err := seal.NewReaderAt(sealed, seal.SealedSize(r.Size), got.key.Bytes(), bind)
 	if err != nil {
 		return nil, translate(err)
@@ -267,8 +267,12 @@ func (s *Service) openRendition(permit *consent.Permit, rel *Release, r *Renditi
 }
 
 // renditionContext binds a container to its place: what is moved, swapped or
-// put back from an older version does not open.
-func renditionContext(p id.Practice, photo id.Photo, rendition string, object id.Object) []byte {
+// put back from an older version does not open. Copies for marketing are bound
+// to their authorization, too.
+func renditionContext(p id.Practice, photo id.Photo, a id.Authorization, rendition string, object id.Object) []byte {
+	if a != "" {
+		return canon.Encode("photovault/marketing-copy/v1", string(p), string(photo), string(a), rendition, string(object))
+	}
 	return canon.Encode("photovault/rendition/v1", string(p), string(photo), rendition, string(object))
 }
 

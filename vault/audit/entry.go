@@ -66,6 +66,7 @@ const (
 	PhotoReceipt       Action = "photo.receipt"
 	PhotoDelete        Action = "photo.delete"
 	PhotoVerify        Action = "photo.verify" // fsck authenticated its renditions; no byte left
+	PhotoDerive        Action = "photo.derive" // a rendition was made of stored ones; no byte left
 	TokenIssue         Action = "token.issue"
 	Release            Action = "photo.release"
 	UploadKeysRotate   Action = "upload-keys.rotate"

@@ -108,9 +108,7 @@ var sealedTables = []inspected{
 			return "", nil, err
 		}
 		photo, a := id.Photo(text(key[0])), id.Authorization(text(key[1]))
-		v, err := openRow(k, photoKeyPlace(k.practice, photo, a), sealed, func(v *vault.PhotoKey) bool {
-			return v.Photo == photo && v.Authorization == a
-		})
+		v, err := openPhotoKey(k, photo, a, sealed)
 		return string(photo), v, err
 	}},
 	{"upload", []string{"id"}, "t", "photo, owner, length, received, expires_at, partial", func(k *practiceKeys, key []any, scan func(...any) error) (string, any, error) {

@@ -45,6 +45,12 @@ func (c *practice) killObjects(ctx context.Context, tx querier, owner string) er
 	return err
 }
 
+// killObject lets one object die.
+func (c *practice) killObject(ctx context.Context, tx querier, o id.Object) error {
+	_, err := tx.exec(ctx, `UPDATE object SET state = $1, changed_at = $2 WHERE practice = $3 AND id = $4`, dead, c.d.nextOrd(), c.p, o)
+	return err
+}
+
 // killPending lets those die that an owner planned and did not commit.
 func (c *practice) killPending(ctx context.Context, tx querier, owner string) error {
 	_, err := tx.exec(ctx, `UPDATE object SET state = $1, changed_at = $2 WHERE practice = $3 AND owner = $4 AND state = $5`,

@@ -175,9 +175,7 @@ func (c *practice) wrappedPhotoKeys(ctx context.Context, k *practiceKeys, after 
 			if err := scan(&photo, &a, &sealed); err != nil {
 				return err
 			}
-			key, err := openRow(k, photoKeyPlace(c.p, photo, a), sealed, func(v *vault.PhotoKey) bool {
-				return v.Photo == photo && v.Authorization == a
-			})
+			key, err := openPhotoKey(k, photo, a, sealed)
 			if err != nil {
 				return err
 			}

@@ -38,6 +38,7 @@ func Catalog(t *testing.T, open func(t *testing.T) CatalogUnderTest) {
 		{"ingest", testIngest},
 		{"deletion", testDeletion},
 		{"objects", testObjects},
+		{"derivations", testDerivations},
 		{"releases", testReleases},
 		{"audit log", testAuditLog},
 		{"upload keys", testUploadKeys},

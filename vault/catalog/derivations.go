@@ -1,0 +1,80 @@
+package catalog
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"photovault/vault"
+	"photovault/vault/audit"
+	"photovault/vault/id"
+	"photovault/vault/seal"
+)
+
+// errMoved rolls back what was fenced on an epoch that is another by now.
+var errMoved = errors.New("catalog: the record moved")
+
+func (c *practice) CommitDerive(ctx context.Context, p id.Patient, epoch int64, e *audit.Entry) (bool, error) {
+	if c.d.seen.older([]sighting{saw("subject", c.p, p, epoch)}) {
+		return false, nil
+	}
+	err := c.change(ctx, e, func(tx querier, _ *practiceKeys, _ *audit.Entry) error {
+		err := tx.one(ctx, `SELECT epoch FROM subject WHERE practice = $1 AND id = $2 AND epoch = $3`+c.d.dialect.fence,
+			[]any{c.p, p, epoch}, func(scanner) error { return nil })
+		if errors.Is(err, vault.ErrNotFound) {
+			return errMoved
+		}
+		return err
+	})
+	if errors.Is(err, errMoved) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+func (c *practice) PhotoKey(ctx context.Context, p id.Photo, a id.Authorization) (*vault.PhotoKey, error) {
+	k, err := c.keys(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var key *vault.PhotoKey
+	err = c.d.read().one(ctx, `SELECT sealed FROM photo_key WHERE practice = $1 AND photo = $2 AND authorization_id = $3`, []any{c.p, p, a},
+		func(scan scanner) (err error) {
+			var sealed []byte
+			if err := scan(&sealed); err != nil {
+				return err
+			}
+			key, err = openPhotoKey(k, p, a, sealed)
+			return err
+		})
+	return key, err
+}
+
+func openPhotoKey(k *practiceKeys, p id.Photo, a id.Authorization, sealed []byte) (*vault.PhotoKey, error) {
+	return openRow(k, photoKeyPlace(k.practice, p, a), sealed, func(v *vault.PhotoKey) bool { return v.Photo == p && v.Authorization == a })
+}
+
+func (c *practice) AddRendition(ctx context.Context, p id.Photo, r vault.Rendition, e *audit.Entry) error {
+	return c.change(ctx, e, func(tx querier, k *practiceKeys, _ *audit.Entry) error {
+		photo, err := c.lockPhoto(ctx, tx, k, p)
+		if errors.Is(err, vault.ErrNotFound) || err == nil && photo.State != vault.Ready {
+			return vault.ErrGone
+		}
+		if err != nil {
+			return err
+		}
+		if err := c.commitObject(ctx, tx, r.Object, string(p), seal.SealedSize(r.Size)); err != nil {
+			return err
+		}
+		i := slices.IndexFunc(photo.Renditions, func(old vault.Rendition) bool { return old.Name == r.Name })
+		if i < 0 {
+			photo.Renditions = append(photo.Renditions, r)
+			return c.putPhoto(ctx, tx, k, photo)
+		}
+		if err := c.killObject(ctx, tx, photo.Renditions[i].Object); err != nil {
+			return err
+		}
+		photo.Renditions[i] = r
+		return c.putPhoto(ctx, tx, k, photo)
+	})
+}
