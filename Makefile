@@ -50,8 +50,8 @@ fuzz: ## run every fuzz target for FUZZTIME
 	  for f in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
 	    echo "== $$pkg $$f"; $(GO) test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) $$pkg; done; done
 
-soak: build ## kill -9 during upload and ingest, ROUNDS times, and print what was lost
-	PHOTOVAULT_SOAK_ROUNDS=$(ROUNDS) $(GO) test -count 1 -timeout 60m -v -run '^TestSoak' ./cmd/photovault
+soak: build ## kill -9 during upload and ingest, ROUNDS times, and what api has of long tests; print what was lost
+	PHOTOVAULT_SOAK_ROUNDS=$(ROUNDS) $(GO) test -count 1 -timeout 60m -v -run '^TestSoak' ./cmd/photovault ./api
 
 devstack: ## real servers on loopback for the tests: HashiCorp Vault, MinIO, versitygw, PostgreSQL (first time: ten minutes)
 	@cd deploy/devstack && $(GO) run . up

@@ -89,7 +89,7 @@ func New(c Config) *Server {
 	s.app.Server().CloseOnShutdown = true
 	s.app.Server().ConnState = s.ending.track
 	s.app.Server().Logger = quiet{c.Logger}
-	s.app.Server().Handler = s.knownMethods(s.app.Server().Handler)
+	s.app.Server().Handler = s.atTheDoor(s.app.Server().Handler)
 	s.app.Use(s.everyAnswer)
 	for _, r := range routes {
 		s.app.Add(r.method, r.path, s.serve(r))
@@ -97,19 +97,33 @@ func New(c Config) *Server {
 	return s
 }
 
-// knownMethods answers what Fiber would answer by itself, with none of our headers.
-func (s *Server) knownMethods(next fasthttp.RequestHandler) fasthttp.RequestHandler {
+// atTheDoor refuses what must not come to a route: a head that two readers
+// could read in two ways, whose connection ends with it, and what Fiber would
+// answer by itself, with none of our headers. No connection goes on after a
+// body in chunks: where one of those ends is the easiest thing to disagree on.
+func (s *Server) atTheDoor(next fasthttp.RequestHandler) fasthttp.RequestHandler {
 	methods := s.app.Config().RequestMethods
 	return func(f *fasthttp.RequestCtx) {
-		if slices.Contains(methods, string(f.Method())) {
+		switch {
+		case !wellFramed(&f.Request.Header):
+			s.refuse(f, errBadRequest)
+			f.SetConnectionClose()
+		case !slices.Contains(methods, string(f.Method())):
+			s.refuse(f, errMethod)
+		default:
 			next(f)
-			return
 		}
-		c := s.app.AcquireCtx(f)
-		defer s.app.ReleaseCtx(c)
-		if err := s.fail(c, errMethod); err != nil {
+		if f.Request.Header.ContentLength() == chunked {
 			f.SetConnectionClose()
 		}
+	}
+}
+
+func (s *Server) refuse(f *fasthttp.RequestCtx, why error) {
+	c := s.app.AcquireCtx(f)
+	defer s.app.ReleaseCtx(c)
+	if err := s.fail(c, why); err != nil {
+		f.SetConnectionClose()
 	}
 }
 

@@ -49,9 +49,6 @@ func (c *call) limitBody(limit int64) error {
 		stream = bytes.NewReader(c.Request().Body())
 	}
 	c.body = &progress{left: max(0, n), stall: c.server.Stall, window: c.server.Stall, r: stream, conn: c.Context().Conn(), ctx: c.ctx}
-	if n == chunked { // none is taken here: how much comes is anybody's guess
-		c.Context().SetConnectionClose()
-	}
 	return refused
 }
 

@@ -113,6 +113,7 @@ type options struct {
 	frameAncestors []string
 	sendBuffer     int // bytes of a connection's send buffer; 0: the system's
 	stall          time.Duration
+	log            *slog.Logger // of the server; nil: none
 	config         func(*vault.Config)
 }
 
@@ -172,7 +173,10 @@ func newStack(t testing.TB, with ...func(*options)) *stack {
 	s.must(err)
 	s.auth = identity.New(s.catalog, s.practice, s.clock.now, quiet)
 	s.contract = newContract(s)
-	stop := s.serve(quiet)
+	if s.log == nil {
+		s.log = quiet
+	}
+	stop := s.serve(s.log)
 	t.Cleanup(func() {
 		s.hangUp()
 		stop()

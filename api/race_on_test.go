@@ -8,4 +8,5 @@ const (
 	workerMemory   = 4 << 30
 	racingRounds   = 5
 	bleedingRounds = 20
+	bleedingShort  = 600
 )
