@@ -3,7 +3,7 @@
 // answer; it holds no policy, no SQL and no cryptography.
 //
 // Each request passes, in this order: headers of every answer, route match,
-// body limit, deadline, authentication, handler. Whatever goes wrong becomes
+// body limit, deadline, authentication, the account's share, handler. Whatever goes wrong becomes
 // one RFC 9457 problem with a stable code (problem.go).
 package api
 
@@ -38,6 +38,9 @@ type Config struct {
 	// Stall is how long a body may stall, and how long 64 KiB of it may take
 	// to come; default 30 s.
 	Stall time.Duration
+	// AccountRequests is how many requests of one account are in work at
+	// once; default 32. More wait for up to 5 s.
+	AccountRequests int
 }
 
 // Server answers HTTP over TLS.
@@ -45,6 +48,7 @@ type Server struct {
 	Config
 	app    *fiber.App
 	ending *ending
+	shares *shares
 }
 
 // Timeouts of a connection. A body being read or written moves its own
@@ -66,7 +70,10 @@ func New(c Config) *Server {
 	if c.Stall == 0 {
 		c.Stall = stallTimeout
 	}
-	s := &Server{Config: c, ending: newEnding()}
+	if c.AccountRequests == 0 {
+		c.AccountRequests = accountRequests
+	}
+	s := &Server{Config: c, ending: newEnding(), shares: newShares(c.AccountRequests, shareWait)}
 	s.app = fiber.New(fiber.Config{
 		AppName:               "photovault",
 		ServerHeader:          "",
@@ -237,13 +244,27 @@ func (s *Server) serve(r route) fiber.Handler {
 			defer call.body.endWith(s.ending.closing)()
 		}
 		if r.auth {
-			var err error
-			if call.who, err = s.Auth.Authenticate(ctx, bearer(c), call.source); err != nil {
+			if err := call.authenticate(); err != nil {
 				return err
+			}
+			if r.maxBody != maxUpload {
+				leave, err := s.shares.enter(ctx, call.who.Account)
+				if err != nil {
+					return err
+				}
+				defer leave()
 			}
 		}
 		return r.handle(call)
 	}
+}
+
+// authenticate finds out who asks. Also where the body may take long, this may not.
+func (c *call) authenticate() (err error) {
+	ctx, cancel := context.WithTimeout(c.ctx, quick)
+	defer cancel()
+	c.who, err = c.server.Auth.Authenticate(ctx, bearer(c.Ctx), c.source)
+	return err
 }
 
 // bearer returns the secret of the Authorization header (RFC 6750 §2.1).

@@ -114,6 +114,7 @@ type options struct {
 	sendBuffer     int // bytes of a connection's send buffer; 0: the system's
 	stall          time.Duration
 	log            *slog.Logger // of the server; nil: none
+	requests       int          // of one account at once; 0: the default
 	config         func(*vault.Config)
 }
 
@@ -190,7 +191,7 @@ func newStack(t testing.TB, with ...func(*options)) *stack {
 func (s *stack) serve(log *slog.Logger) (stop func()) {
 	s.Helper()
 	server := api.New(api.Config{Service: s.service, Auth: s.auth, TLS: s.ca.server, Logger: log, Version: "test",
-		FrameAncestors: s.frameAncestors, Stall: s.stall})
+		FrameAncestors: s.frameAncestors, Stall: s.stall, AccountRequests: s.requests})
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	s.must(err)
 	s.address = l.Addr().String()

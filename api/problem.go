@@ -64,6 +64,7 @@ var outward = []struct {
 }{
 	{identity.ErrUnauthenticated, 401, "unauthenticated", "Not authenticated", "Send a valid token as Authorization: Bearer."},
 	{identity.ErrSlowDown, 429, "slow_down", "Too many failed attempts", "Wait a minute and try again with a valid token."},
+	{errShare, 429, "too_many_requests", "Too many requests at once", "Your account has as many requests in work as it may; wait a little and try again."},
 	{errBadRequest, 400, "malformed_request", "Malformed request", ""},
 	{errClosing, 503, "unavailable", "Temporarily unavailable", "This server is closing; what arrived is kept. Go on from the upload's offset."},
 	{vault.ErrShortBody, 400, "body_incomplete", "Body incomplete", "The body ended before its declared length; what arrived is kept."},
@@ -153,7 +154,11 @@ func (s *Server) fail(c *fiber.Ctx, err error) error {
 	case 401:
 		c.Set(fiber.HeaderWWWAuthenticate, `Bearer realm="photovault"`)
 	case 429:
-		c.Set(fiber.HeaderRetryAfter, "60")
+		wait := "60"
+		if errors.Is(err, errShare) {
+			wait = "5"
+		}
+		c.Set(fiber.HeaderRetryAfter, wait)
 	case 503:
 		c.Set(fiber.HeaderRetryAfter, "5")
 	case 416:

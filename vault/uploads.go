@@ -22,6 +22,8 @@ const (
 // is bound to the capture.
 // Errors: ErrDenied, ErrInvalid, ErrTooLarge, ErrNotFound, ConflictError already_received.
 func (s *Service) CreateUpload(ctx context.Context, who consent.Principal, p id.Photo, length int64, partial bool) (*Upload, error) {
+	ctx, cancel := context.WithTimeout(ctx, storeWithin) // a body that comes along may take long, this may not
+	defer cancel()
 	e := entry(who, audit.PhotoUpload, audit.Allowed)
 	e.Photo = p
 	photo, err := s.ownPhoto(ctx, who, p)

@@ -46,9 +46,11 @@ func (s *Service) AppendUpload(ctx context.Context, who consent.Principal, u id.
 		return nil, err
 	}
 	defer leave()
+	soon, cancel := context.WithTimeout(ctx, storeWithin) // the body may take long, this may not
+	defer cancel()
 	t := s.uploads.tryTake(ctx, u)
 	if t == nil { // only its owner may end what runs
-		if _, _, err := s.ownUpload(ctx, who, u); err != nil {
+		if _, _, err := s.ownUpload(soon, who, u); err != nil {
 			return nil, err
 		}
 		if t, err = s.uploads.take(ctx, u, ErrLocked); err != nil {
@@ -56,7 +58,7 @@ func (s *Service) AppendUpload(ctx context.Context, who consent.Principal, u id.
 		}
 	}
 	defer t.end()
-	up, segments, err := s.ownUpload(ctx, who, u)
+	up, segments, err := s.ownUpload(soon, who, u)
 	if err != nil {
 		return nil, err
 	}
@@ -186,8 +188,13 @@ func (p *appending) piece(body io.Reader, limit int64) (got int64, readErr, err 
 	return seg.Size, readErr, p.link([]Segment{seg})
 }
 
-// storeWithin is how long one segment may take to become durable.
-const storeWithin = 30 * time.Second
+// How long one segment may take to be stored, and to be linked; and what is
+// staged in vain to be removed, which the sweep can do as well. Whoever sends
+// it waits for an answer no longer than clients do.
+const (
+	storeWithin   = 15 * time.Second
+	abandonWithin = 5 * time.Second
+)
 
 // stage puts one segment; it does not count yet.
 func (p *appending) stage(data []byte) (Segment, error) {
@@ -236,7 +243,7 @@ func (s *Service) awake() {
 
 // abandon removes what was staged in vain; what it cannot remove now the sweep will.
 func (p *appending) abandon(segments ...Segment) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(p.ctx), storeWithin)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(p.ctx), abandonWithin)
 	defer cancel()
 	var objects []id.Object
 	for _, s := range segments {

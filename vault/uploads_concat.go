@@ -16,6 +16,8 @@ import (
 // Errors: ErrNotFound, ErrGone, ErrInvalid, ErrTooLarge, ConflictError
 // upload_unfinished, part_used, already_received.
 func (s *Service) Concatenate(ctx context.Context, who consent.Principal, p id.Photo, parts []id.Upload) (*Upload, error) {
+	ctx, cancel := context.WithTimeout(ctx, storeWithin)
+	defer cancel()
 	e := entry(who, audit.PhotoUpload, audit.Complete)
 	e.Photo = p
 	photo, err := s.ownPhoto(ctx, who, p)

@@ -54,6 +54,15 @@ func (c *Client) With(token string) *Client {
 	return &other
 }
 
+// Through returns a client whose requests go by way of what wrap makes of the
+// transport: to count, time or trace them.
+func (c *Client) Through(wrap func(http.RoundTripper) http.RoundTripper) *Client {
+	other, over := *c, *c.http
+	over.Transport = wrap(over.Transport)
+	other.http = &over
+	return &other
+}
+
 // Error is a refusal by the service; Problem.Code is stable.
 type Error struct{ Problem api.Problem }
 

@@ -159,7 +159,7 @@ func TestNothingThatNamesAPersonIsLeftInClear(t *testing.T) {
 	photo := photoFile(t, generatedPhoto(t))
 	v.must("provider", "put", photo, "--patient", patient, "--body-site", canary+"-site", "--view", canary)
 	v.must("front-desk", "patient", "find", "MRN-"+canary)
-	log := v.log.Bytes()
+	log := []byte(v.log.String())
 	v.stop()
 	for name, text := range map[string][]byte{"log": log} {
 		if bytes.Contains(bytes.ToLower(text), []byte(strings.ToLower(canary))) {

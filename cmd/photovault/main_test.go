@@ -19,7 +19,9 @@ func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == "media-worker" || os.Getenv("PHOTOVAULT_TEST_MAIN") == "1" {
 		os.Exit(Main(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 	}
-	os.Exit(m.Run())
+	status := m.Run()
+	ledger.print(os.Stdout)
+	os.Exit(status)
 }
 
 // vaultProcess is a home folder and the service that runs on it.
@@ -28,7 +30,7 @@ type vaultProcess struct {
 	home    string
 	address string
 	cmd     *exec.Cmd
-	log     *bytes.Buffer
+	log     *logBuffer
 	tokens  map[string]string
 }
 
@@ -41,7 +43,13 @@ func command(home string, args ...string) *exec.Cmd {
 // newVault makes a vault and starts it.
 func newVault(t *testing.T) *vaultProcess {
 	t.Helper()
-	v := &vaultProcess{t: t, home: filepath.Join(t.TempDir(), "vault"), tokens: map[string]string{}}
+	return newVaultIn(t, t.TempDir())
+}
+
+// newVaultIn makes it below a folder.
+func newVaultIn(t *testing.T, dir string) *vaultProcess {
+	t.Helper()
+	v := &vaultProcess{t: t, home: filepath.Join(dir, "vault"), tokens: map[string]string{}}
 	if out, err := command(v.home, "init", "--listen", "127.0.0.1:0").CombinedOutput(); err != nil {
 		t.Fatalf("init: %v\n%s", err, out)
 	}
@@ -63,12 +71,13 @@ func newVault(t *testing.T) *vaultProcess {
 	return v
 }
 
-// start starts the service; a later start listens on the same port.
-func (v *vaultProcess) start() {
+// start starts the service; a later start listens on the same port. more are
+// further arguments of serve.
+func (v *vaultProcess) start(more ...string) {
 	v.t.Helper()
 	file := filepath.Join(filepath.Dir(v.home), "address")
-	v.cmd = command(v.home, "serve", "--listen", v.address, "--address-file", file, "--sweep-age", "1ms", "--log-level", "warn")
-	v.log = &bytes.Buffer{}
+	v.cmd = command(v.home, append([]string{"serve", "--listen", v.address, "--address-file", file, "--sweep-age", "1ms", "--log-level", "warn"}, more...)...)
+	v.log = &logBuffer{}
 	v.cmd.Stderr = v.log
 	out, err := v.cmd.StdoutPipe()
 	if err != nil {

@@ -24,6 +24,7 @@ import (
 	"photovault/vault/blobs/s3"
 	"photovault/vault/blobs/s3/s3test"
 	"photovault/vault/id"
+	"photovault/vault/keys/transit"
 	"photovault/vault/keys/transit/transittest"
 	"photovault/vault/vaulttest/devstack"
 )
@@ -111,10 +112,39 @@ catalog:
     ca: %s
 `
 
+// ground is the stores that a cluster stands on, and the way that each replica
+// has to them.
+type ground struct {
+	place  devstack.Place
+	bucket s3.Options
+	keys   transit.Options
+	way    func(replica int, at *ways) // may lead through proxies
+}
+
+// ways are the addresses in a replica's configuration.
+type ways struct {
+	keys     string // https://host:port
+	bucket   string // https://host:port
+	database int    // port
+}
+
+// sharedGround is a database, a bucket and a key of the test's own on the
+// servers that all tests share.
+func sharedGround(t *testing.T) ground {
+	t.Helper()
+	servers := devstack.Need(t)
+	keys, _ := transittest.New(t, servers.Transit)
+	return ground{place: servers.Place(t), bucket: s3test.Bucket(t, servers.S3[0], servers.CA), keys: keys, way: func(int, *ways) {}}
+}
+
 // newCluster makes a practice on the real servers and starts n replicas.
 func newCluster(t *testing.T, n int) *cluster {
 	t.Helper()
-	servers := devstack.Need(t)
+	return newClusterOn(t, n, sharedGround(t))
+}
+
+func newClusterOn(t *testing.T, n int, on ground) *cluster {
+	t.Helper()
 	c := &cluster{T: t, dir: t.TempDir(), practice: id.New[id.Practice](), tokens: map[consent.Role]string{}}
 	c.must(os.MkdirAll(filepath.Join(c.dir, "tls"), 0o700))
 	h := home(c.dir)
@@ -124,18 +154,19 @@ func newCluster(t *testing.T, n int) *cluster {
 	c.must(err)
 	c.trust = x509.NewCertPool()
 	c.trust.AppendCertsFromPEM(c.ca)
-	c.place = servers.Place(t)
-	c.bucket = s3test.Bucket(t, servers.S3[0], servers.CA)
-	keys, _ := transittest.New(t, servers.Transit)
+	c.place, c.bucket = on.place, on.bucket
+	keys := on.keys
 	credentials, err := json.Marshal(map[string]string{"access_key": c.bucket.AccessKey, "secret_key": c.bucket.SecretKey})
 	c.must(err)
 	s3File, password := transittest.Secret(t, string(credentials)), transittest.Secret(t, c.place.Password)
 	for i := range n {
 		r := &replica{c: c, name: fmt.Sprintf("replica-%d", i), address: "127.0.0.1:0"}
+		at := ways{keys: keys.Address, bucket: c.bucket.Endpoint, database: int(c.place.Port)}
+		on.way(i, &at)
 		conf := fmt.Sprintf(clusterConfig, c.practice, h.tls("server.pem"), h.tls("server.key"), h.tls("ca.pem"), r.path("checkpoint.json"),
-			keys.Address, keys.CAFile, keys.Mount, keys.Key, keys.AppRole.Mount, keys.AppRole.RoleID, keys.AppRole.SecretIDFile,
-			c.bucket.Endpoint, c.bucket.Region, c.bucket.Bucket, c.bucket.CAFile, s3File,
-			c.place.Host, c.place.Port, c.place.Database, c.place.User, password, c.place.CAFile)
+			at.keys, keys.CAFile, keys.Mount, keys.Key, keys.AppRole.Mount, keys.AppRole.RoleID, keys.AppRole.SecretIDFile,
+			at.bucket, c.bucket.Region, c.bucket.Bucket, c.bucket.CAFile, s3File,
+			c.place.Host, at.database, c.place.Database, c.place.User, password, c.place.CAFile)
 		c.must(os.MkdirAll(r.path(""), 0o700))
 		c.must(os.WriteFile(r.path("config.yaml"), []byte(conf), 0o600))
 		c.replicas = append(c.replicas, r)

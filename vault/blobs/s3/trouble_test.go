@@ -19,6 +19,7 @@ import (
 	"photovault/vault/blobs/s3/s3test"
 	"photovault/vault/id"
 	"photovault/vault/vaulttest/devstack"
+	"photovault/vault/vaulttest/faultproxy"
 )
 
 func newName() blobs.Name {
@@ -79,14 +80,14 @@ func TestConnectionCutDuringPut(t *testing.T) {
 			name string
 			do   func(w http.ResponseWriter, r *http.Request)
 		}{
-			{"before the body", func(w http.ResponseWriter, _ *http.Request) { cutOff(w) }},
+			{"before the body", func(w http.ResponseWriter, _ *http.Request) { faultproxy.CutOff(w) }},
 			{"within the body", func(w http.ResponseWriter, r *http.Request) {
 				io.CopyN(io.Discard, r.Body, r.ContentLength/2)
-				cutOff(w)
+				faultproxy.CutOff(w)
 			}},
 			{"after the body", func(w http.ResponseWriter, r *http.Request) {
 				io.Copy(io.Discard, r.Body)
-				cutOff(w)
+				faultproxy.CutOff(w)
 			}},
 		} {
 			var cuts atomic.Int32
@@ -165,7 +166,7 @@ func TestAlteredOnTheWay(t *testing.T) {
 				n := newName()
 				p.harm(func(_ http.ResponseWriter, r *http.Request) bool {
 					if isObject(r, http.MethodPut) {
-						r.Body = &flipped{r.Body, at}
+						r.Body = &faultproxy.Flipped{ReadCloser: r.Body, At: at}
 					}
 					return false
 				}, nil)
@@ -182,7 +183,7 @@ func TestAlteredOnTheWay(t *testing.T) {
 		for _, at := range []int64{0, 1 << 20, 2<<20 - 1} {
 			p.harm(nil, func(r *http.Response) error {
 				if isObject(r.Request, http.MethodGet) {
-					r.Body = &flipped{r.Body, at}
+					r.Body = &faultproxy.Flipped{ReadCloser: r.Body, At: at}
 				}
 				return nil
 			})
@@ -204,7 +205,7 @@ func TestConnectionCutDuringGet(t *testing.T) {
 			for _, left := range []int64{0, 1, 400_000} {
 				p.harm(nil, func(r *http.Response) error {
 					if isObject(r.Request, http.MethodGet) {
-						r.Body = &broken{r.Body, left}
+						r.Body = &faultproxy.Broken{ReadCloser: r.Body, Left: left}
 					}
 					return nil
 				})

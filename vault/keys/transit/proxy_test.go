@@ -1,15 +1,7 @@
 package transit_test
 
 import (
-	"crypto/tls"
-	"crypto/x509"
-	"io"
-	"log"
 	"net/http"
-	"net/http/httptest"
-	"net/http/httputil"
-	"net/url"
-	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -17,72 +9,44 @@ import (
 	"time"
 
 	"photovault/vault/vaulttest/devstack"
+	"photovault/vault/vaulttest/faultproxy"
 )
 
 // proxy stands between the code under test and the real server, and does what
 // servers and networks do now and then.
 type proxy struct {
+	http    *faultproxy.HTTP
 	address string
 	calls   atomic.Int64
 	logins  atomic.Int64
 	ended   chan struct{} // closed when the test ends
 
 	tokens sync.Map // that calls of the engine have carried
-
-	mu    sync.Mutex
-	fault func(w http.ResponseWriter, r *http.Request) (handled bool)
 }
 
 func newProxy(t testing.TB, stack *devstack.Stack, address string) *proxy {
 	t.Helper()
-	target, err := url.Parse(address)
-	if err != nil {
-		t.Fatal(err)
-	}
-	pem, err := os.ReadFile(stack.CA)
-	if err != nil {
-		t.Fatal(err)
-	}
-	pool := x509.NewCertPool()
-	pool.AppendCertsFromPEM(pem)
-	cert, err := tls.LoadX509KeyPair(stack.Cert, stack.Key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	over := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}, MaxIdleConnsPerHost: 32}
-	onward := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(target) }, Transport: over, ErrorLog: log.New(io.Discard, "", 0)}
-	p := &proxy{ended: make(chan struct{})}
-	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		p.mu.Lock()
-		fault := p.fault
-		p.mu.Unlock()
+	p := &proxy{http: faultproxy.NewHTTP(t, address, faultproxy.Files{Cert: stack.Cert, Key: stack.Key, CA: stack.CA}), ended: make(chan struct{})}
+	p.address = p.http.URL
+	p.set(nil)
+	t.Cleanup(func() { // before the proxy's own, which waits for those that hang
+		p.set(nil)
+		close(p.ended)
+	})
+	return p
+}
+
+// set is what is done to requests from now on; it tells whether it has answered.
+func (p *proxy) set(fault func(http.ResponseWriter, *http.Request) bool) {
+	p.http.Harm(func(w http.ResponseWriter, r *http.Request) bool {
 		p.calls.Add(1)
 		if strings.HasPrefix(r.URL.Path, "/v1/auth/approle-") {
 			p.logins.Add(1)
 		} else if strings.HasPrefix(r.URL.Path, "/v1/transit-") {
 			p.tokens.Store(r.Header.Get("X-Vault-Token"), true)
 		}
-		if fault == nil || !fault(w, r) {
-			onward.ServeHTTP(w, r)
-		}
-	}))
-	server.TLS = &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12}
-	server.StartTLS()
-	t.Cleanup(func() {
-		p.set(nil)
-		close(p.ended)
-		server.CloseClientConnections()
-		server.Close()
-		over.CloseIdleConnections()
-	})
-	p.address = server.URL
-	return p
-}
-
-func (p *proxy) set(fault func(http.ResponseWriter, *http.Request) bool) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.fault = fault
+		return fault != nil && fault(w, r)
+	}, nil)
 }
 
 // answer makes every call end with this answer.
