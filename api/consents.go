@@ -29,10 +29,34 @@ type NewReview struct {
 	Finding string `json:"finding,omitempty"`
 }
 
+// Review is owed for an emergency of an account, or for releases that, as is
+// known now, were not allowed.
 type Review struct {
-	Patient id.Patient `json:"patient"`
-	Account id.Account `json:"account"`
-	Event   Event      `json:"event"`
+	Patient  id.Patient  `json:"patient"`
+	Account  id.Account  `json:"account,omitempty"`
+	Event    Event       `json:"event"`
+	Releases []Disclosed `json:"releases,omitempty"`
+}
+
+// Disclosed is one release in a review.
+type Disclosed struct {
+	Release   id.Entry    `json:"release"`
+	At        time.Time   `json:"at"`
+	Photo     id.Photo    `json:"photo"`
+	Rendition string      `json:"rendition"`
+	Recipient string      `json:"recipient"`
+	Channel   string      `json:"channel"`
+	Campaign  id.Campaign `json:"campaign"`
+}
+
+func review(r vault.Review) Review {
+	out := Review{Patient: r.Patient, Event: event(&r.Event), Releases: each(r.Releases, func(d consent.Released) Disclosed {
+		return Disclosed{d.Entry, d.At, d.Photo, d.Rendition, d.Recipient, d.Channel, d.Campaign}
+	})}
+	if r.Event.Kind == consent.Emergency {
+		out.Account = id.Account(r.Event.Subject)
+	}
+	return out
 }
 
 type ReviewList struct {
@@ -175,9 +199,7 @@ func (c *call) reviews() error {
 	if err != nil {
 		return err
 	}
-	return c.reply(200, ReviewList{each(list, func(r vault.Review) Review {
-		return Review{r.Patient, id.Account(r.Event.Subject), event(&r.Event)}
-	})})
+	return c.reply(200, ReviewList{each(list, review)})
 }
 
 func (c *call) reviewed() error {

@@ -32,6 +32,7 @@ type prepared struct {
 	colleague              id.Account
 	restriction, emergency id.Event
 	campaign               id.Campaign
+	takedown               id.Takedown
 	shot                   *shot
 	upload                 string // its path
 	done                   *api.Photo
@@ -64,6 +65,10 @@ func photoPath(suffix string) func(*prepared) string {
 
 func donePath(suffix string) func(*prepared) string {
 	return func(p *prepared) string { return "/v1/photos/" + string(p.done.ID) + suffix }
+}
+
+func takedownPath(suffix string) func(*prepared) string {
+	return func(p *prepared) string { return "/v1/takedowns/" + string(p.takedown) + suffix }
 }
 
 // matrix is who may do what (45 CFR 164.312(a)(1); HIPAA H10, H11).
@@ -156,6 +161,12 @@ var matrix = []attempt{
 	{"POST /v1/campaigns/{campaign}/close", []string{"marketing", "privacy"}, 403,
 		post(func(p *prepared) string { return "/v1/campaigns/" + string(p.campaign) + "/close" }, nothing)},
 
+	{"GET /v1/takedowns", []string{"marketing", "privacy"}, 403, get(at("/v1/takedowns"))},
+	{"GET /v1/takedowns/{takedown}", []string{"marketing", "privacy"}, 403, get(takedownPath(""))},
+	{"POST /v1/takedowns/{takedown}/confirmations", []string{"marketing", "privacy"}, 403, post(takedownPath("/confirmations"), func(*stack, *prepared) any {
+		return api.NewConfirmation{Text: "taken off the page"}
+	})},
+
 	{"POST /v1/photos", []string{"provider"}, 403, post(at("/v1/photos"), func(_ *stack, p *prepared) any {
 		return api.NewPhoto{Patient: string(p.patient), Device: string(id.New[id.Device]()), Capture: string(id.New[id.Capture]())}
 	})},
@@ -217,6 +228,8 @@ func TestEachRoleSeesItsPartAndNoMore(t *testing.T) {
 	done := s.ready(patient, small)
 	s.authorize(s.newAuthorization(patient))
 
+	withdrawn := s.withdrawn().ID
+
 	var listed []string
 	for _, a := range matrix {
 		method, rest, _ := cut2(a.route)
@@ -232,6 +245,7 @@ func TestEachRoleSeesItsPartAndNoMore(t *testing.T) {
 			open := a.allowed == nil
 			for _, role := range append(slices.Clone(everyRole), "") {
 				p := s.prepare(done)
+				p.takedown = withdrawn
 				token := map[string]string{"tablet": p.shot.Grant, "": ""}[role]
 				if token == "" && role != "" {
 					token = s.token(role)

@@ -67,6 +67,10 @@ var routes = []route{
 	{"GET", "/v1/campaigns", true, 0, quick, (*call).listCampaigns},
 	{"POST", "/v1/campaigns/:campaign/close", true, 0, quick, (*call).closeCampaign},
 
+	{"GET", "/v1/takedowns", true, 0, quick, (*call).listTakedowns},
+	{"GET", "/v1/takedowns/:takedown", true, 0, quick, (*call).showTakedown},
+	{"POST", "/v1/takedowns/:takedown/confirmations", true, maxJSON, quick, (*call).confirmTakedown},
+
 	{"POST", "/v1/photos", true, maxJSON, quick, (*call).declarePhoto},
 	{"GET", "/v1/photos", true, 0, quick, (*call).listPhotos},
 	{"GET", "/v1/photos/:photo", true, 0, quick, (*call).showPhoto},

@@ -22,7 +22,8 @@ const (
 	Assigned   EventKind = "assigned"    // a provider's account, who treats the patient from here on
 	Emergency  EventKind = "emergency"   // a provider's account, who opened the record without treating the patient, 164.312(a)(2)(ii)
 	Ended      EventKind = "ended"       // an event of kind Restricted or Assigned
-	Reviewed   EventKind = "reviewed"    // an event of kind Emergency that the privacy officer has looked at
+	Questioned EventKind = "questioned"  // what shows that releases were not allowed when they were made, as the log has them: a review is owed
+	Reviewed   EventKind = "reviewed"    // an event of kind Emergency or Questioned that the privacy officer has looked at
 )
 
 // EmergencyLife is how long an emergency opens a patient's record.
@@ -74,7 +75,7 @@ func (r *Record) Accepts(e *Event) EventRefusal {
 			return EventSubjectUnknown
 		}
 	case Reviewed:
-		if !r.hasEvent(e.Subject, Emergency) {
+		if !r.hasEvent(e.Subject, Emergency, Questioned) {
 			return EventSubjectUnknown
 		}
 	case Restricted:
@@ -170,11 +171,11 @@ func (r *Record) restricted(p id.Photo, purpose Purpose) *Event {
 	})
 }
 
-// Owed returns the emergencies that nobody has reviewed yet.
+// Owed returns what asks for a review, and nobody has reviewed yet.
 func (r *Record) Owed() []Event {
 	var out []Event
 	for _, e := range r.Events {
-		if e.Kind == Emergency && !r.has(Reviewed, string(e.ID)) {
+		if (e.Kind == Emergency || e.Kind == Questioned) && !r.has(Reviewed, string(e.ID)) {
 			out = append(out, e)
 		}
 	}

@@ -63,7 +63,9 @@ const (
 	Restrict         Act = "restrict a photo at the patient's request"
 	AssignProvider   Act = "say who treats a patient"
 	DeclareEmergency Act = "open a record in an emergency"
-	ReviewEmergency  Act = "review an emergency"
+	ReviewEmergency  Act = "review an emergency or a release that should not have been"
+	SeeTakedowns     Act = "see what must come down"
+	ConfirmTakedown  Act = "confirm that something came down"
 	RunCampaigns     Act = "make and close campaigns"
 	SeeCampaigns     Act = "see campaigns"
 	ExplainDecision  Act = "ask why a release is or is not allowed"
@@ -85,10 +87,11 @@ var may = map[Role]map[Act]bool{
 		CapturePhoto: true, SeePhotoExists: true, ReadReceipt: true, DeletePhoto: true, DeriveRendition: true, ReleaseClinical: true, ReleaseTeaching: true},
 	FrontDesk: {CreatePatient: true, FindPatient: true, RecordConsent: true, RevokeConsent: true, ListConsents: true, Restrict: true,
 		AssignProvider: true, SeeCampaigns: true, SeePhotoExists: true},
-	Marketing: {RunCampaigns: true, SeeCampaigns: true, ExplainDecision: true, ReleaseMarketing: true},
+	Marketing: {RunCampaigns: true, SeeCampaigns: true, ExplainDecision: true, ReleaseMarketing: true, SeeTakedowns: true, ConfirmTakedown: true},
 	Admin:     {ManageAccounts: true, ManageKeys: true, ReadAudit: true},
 	Privacy: {FindPatient: true, RecordConsent: true, RevokeConsent: true, ListConsents: true, Restrict: true, AssignProvider: true,
 		ReviewEmergency: true, RunCampaigns: true, SeeCampaigns: true, ExplainDecision: true, ReadDisclosures: true,
+		SeeTakedowns: true, ConfirmTakedown: true,
 		SeePhotoExists: true, ReadReceipt: true, DeletePhoto: true, ReadAudit: true},
 	EMR:    {SeePhotoExists: true, ReleaseClinical: true},
 	Tablet: {},

@@ -228,24 +228,30 @@ func (a *Authorization) expired(now time.Time) bool {
 
 // superseded: a draft takes nobody's place.
 func (r *Record) superseded(a *Authorization, now time.Time, h happenings) bool {
+	return r.supersededBy(a, now, h) != nil
+}
+
+func (r *Record) supersededBy(a *Authorization, now time.Time, h happenings) *Authorization {
 	for i := range r.Authorizations {
 		newer := &r.Authorizations[i]
 		if newer.Supersedes != "" && newer.Supersedes == a.ID && newer.ID != a.ID && len(newer.with(h[string(newer.ID)]).Defects(now)) == 0 {
-			return true
+			return newer
 		}
 	}
-	return false
+	return nil
 }
 
 // compound: one document cannot be a consent for care and an authorization
 // (164.508(b)(3)).
-func (r *Record) compound(a *Authorization) bool {
+func (r *Record) compound(a *Authorization) bool { return r.compoundWith(a) != nil }
+
+func (r *Record) compoundWith(a *Authorization) *Clinical {
 	for i := range r.Clinicals {
 		if a.Document != "" && r.Clinicals[i].Document == a.Document {
-			return true
+			return &r.Clinicals[i]
 		}
 	}
-	return false
+	return nil
 }
 
 func blank(s string) bool { return strings.TrimSpace(s) == "" }

@@ -67,6 +67,7 @@ type Catalog interface {
 	Patients
 	Records
 	Campaigns
+	Takedowns
 	Photos
 	Derivations
 	Uploads
@@ -96,6 +97,9 @@ type Patients interface {
 }
 
 // Records are append-only; each addition moves the patient's epoch by one.
+// Where it ends what earlier releases for marketing stood on, a takedown opens
+// for each of them in the same transaction; where it shows that one was not
+// allowed when it was made, an event says that a review is owed.
 type Records interface {
 	// Record reads a patient's record whole and checks it against the head.
 	Record(ctx context.Context, p id.Patient) (*consent.Record, error)
@@ -119,6 +123,20 @@ type Campaigns interface {
 	CloseCampaign(ctx context.Context, c id.Campaign, e *audit.Entry) (*consent.Campaign, error)
 	Campaign(ctx context.Context, c id.Campaign) (*consent.Campaign, error)
 	Campaigns(ctx context.Context) ([]consent.Campaign, error)
+}
+
+// Takedowns are what must come down. Additions to records open them.
+type Takedowns interface {
+	// Takedowns lists all, with their confirmations.
+	Takedowns(ctx context.Context) ([]consent.Takedown, error)
+	Takedown(ctx context.Context, t id.Takedown) (*consent.Takedown, error)
+	// Overdue lists open ones that were due at now.
+	Overdue(ctx context.Context, now time.Time) ([]consent.Takedown, error)
+	// EscalateTakedown marks an open one as overdue. ErrGone: it is not open any more.
+	EscalateTakedown(ctx context.Context, t id.Takedown, e *audit.Entry) error
+	// ConfirmTakedown appends a confirmation, whose N is set here, and returns
+	// the takedown as it is then. ErrNotFound.
+	ConfirmTakedown(ctx context.Context, c *consent.Confirmation, e *audit.Entry) (*consent.Takedown, error)
 }
 
 // Photos and what becomes of them.

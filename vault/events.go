@@ -51,9 +51,7 @@ func (s *Service) Enter(ctx context.Context, who consent.Principal, h Happening)
 		return nil, err
 	}
 	catalog := s.Catalogs.ForPractice(who.Practice)
-	now := s.now()
-	h.Received = or(h.Received, now)
-	err := h.check(now)
+	err := h.check(s.now())
 	switch {
 	case err != nil || h.Patient != "":
 	case h.Kind == consent.Reviewed:
@@ -95,12 +93,13 @@ func (s *Service) EndEvent(ctx context.Context, who consent.Principal, ev id.Eve
 	if err := s.open(ctx, who, acts[old.Kind], patient, nil, e); err != nil {
 		return nil, err
 	}
-	return s.append(ctx, who, Happening{Kind: consent.Ended, Patient: patient, Subject: string(ev), Received: s.now()}, e)
+	return s.append(ctx, who, Happening{Kind: consent.Ended, Patient: patient, Subject: string(ev)}, e)
 }
 
 func (s *Service) append(ctx context.Context, who consent.Principal, h Happening, e *audit.Entry) (*consent.Event, error) {
+	now := s.now()
 	ev := &consent.Event{ID: id.New[id.Event](), Practice: who.Practice, Patient: h.Patient, Kind: h.Kind, Subject: h.Subject,
-		ReceivedAt: h.Received, EnteredAt: s.now(), EnteredBy: who.Account, Purposes: h.Purposes, Reason: h.Reason}
+		ReceivedAt: or(h.Received, now), EnteredAt: now, EnteredBy: who.Account, Purposes: h.Purposes, Reason: h.Reason}
 	e.Records = append(e.Records, "event/"+string(ev.ID))
 	if err := s.Catalogs.ForPractice(who.Practice).AddEvent(ctx, ev, e); err != nil {
 		return nil, s.failed(ctx, who, e, err)
@@ -154,34 +153,4 @@ func (s *Service) checkSubject(ctx context.Context, who consent.Principal, catal
 		}
 	}
 	return nil
-}
-
-// Review is an emergency that the privacy officer owes a look.
-type Review struct {
-	Patient id.Patient
-	Event   consent.Event
-}
-
-// Reviews lists the emergencies that nobody has reviewed. Errors: ErrDenied.
-func (s *Service) Reviews(ctx context.Context, who consent.Principal) ([]Review, error) {
-	e := entry(who, audit.ReviewList, audit.Allowed)
-	if err := s.allow(ctx, who, consent.ReviewEmergency, e); err != nil {
-		return nil, err
-	}
-	catalog := s.Catalogs.ForPractice(who.Practice)
-	patients, err := catalog.PatientIDs(ctx)
-	if err != nil {
-		return nil, s.failed(ctx, who, e, err)
-	}
-	out := []Review{}
-	for _, p := range patients {
-		r, err := catalog.Record(ctx, p)
-		if err != nil {
-			return nil, s.failed(ctx, who, e, err)
-		}
-		for _, ev := range r.Owed() {
-			out = append(out, Review{p, ev})
-		}
-	}
-	return out, s.log(ctx, who, e)
 }

@@ -105,6 +105,8 @@ type pass struct {
 
 	accounts  map[id.Account]*Account
 	campaigns map[id.Campaign]*consent.Campaign
+	takedowns map[id.Takedown]*consent.Takedown
+	confirmed map[id.Takedown]int // confirmations that there are
 	photos    map[id.Photo]*Photo
 	wrapped   map[id.Photo]*PhotoKey
 	patients  map[id.Patient]*consent.Record // nil: broken
@@ -117,7 +119,8 @@ type pass struct {
 func (f *Fsck) pass(ctx context.Context, read bool) (*FsckReport, error) {
 	p := &pass{Fsck: f, db: f.Catalogs.ForPractice(f.Practice),
 		report:   &FsckReport{Practice: f.Practice, Rows: map[string]int{}, Findings: []Finding{}},
-		accounts: map[id.Account]*Account{}, campaigns: map[id.Campaign]*consent.Campaign{}, photos: map[id.Photo]*Photo{}, wrapped: map[id.Photo]*PhotoKey{},
+		accounts: map[id.Account]*Account{}, campaigns: map[id.Campaign]*consent.Campaign{},
+		takedowns: map[id.Takedown]*consent.Takedown{}, confirmed: map[id.Takedown]int{}, photos: map[id.Photo]*Photo{}, wrapped: map[id.Photo]*PhotoKey{},
 		patients: map[id.Patient]*consent.Record{}, named: map[id.Patient]bool{}, objects: map[id.Object]StoredObject{}}
 	if _, err := f.Catalogs.PracticeKey(ctx, f.Practice, keys.Catalog); errors.Is(err, ErrBroken) || errors.Is(err, ErrNotFound) {
 		p.find("practice_unopened", "practice "+string(f.Practice))
@@ -171,6 +174,10 @@ func (p *pass) rows(ctx context.Context) error {
 			p.accounts[v.ID] = v
 		case *consent.Campaign:
 			p.campaigns[v.ID] = v
+		case *consent.Takedown:
+			p.takedowns[v.ID] = v
+		case *consent.Confirmation:
+			p.confirmed[v.Takedown]++
 		case *Photo:
 			v.Receipt = nil // not needed, and the largest part
 			p.photos[v.ID] = v

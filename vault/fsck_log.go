@@ -18,6 +18,7 @@ type logged struct {
 	ended     map[string]id.Patient  // consent or authorization that was revoked or expired
 	events    map[string]id.Patient  // event of a record, by id
 	campaigns map[id.Campaign]string // created or closed
+	takedowns map[id.Takedown]int    // opened: how many confirmations
 }
 
 type record struct {
@@ -27,7 +28,7 @@ type record struct {
 
 func newLogged() logged {
 	return logged{map[id.Account]string{}, map[id.Photo]string{}, map[string]record{}, map[id.Patient]bool{}, map[string]id.Patient{}, map[string]id.Patient{},
-		map[id.Campaign]string{}}
+		map[id.Campaign]string{}, map[id.Takedown]int{}}
 }
 
 // add takes what an entry says was done.
@@ -49,6 +50,10 @@ func (l *logged) add(e *audit.Entry) {
 		}
 	case audit.CampaignClose:
 		l.campaigns[id.Campaign(e.Subject)] = "closed"
+	case audit.TakedownOpen:
+		l.takedowns[id.Takedown(e.Subject)] += 0
+	case audit.TakedownConfirm:
+		l.takedowns[id.Takedown(e.Subject)]++
 	case audit.AccountCreate:
 		if l.accounts[id.Account(e.Subject)] == "" {
 			l.accounts[id.Account(e.Subject)] = "created"
@@ -120,7 +125,28 @@ func (p *pass) compare() {
 			p.find("row_unlogged", "campaign "+string(c))
 		}
 	}
+	p.compareTakedowns()
 	p.compareRecords()
+}
+
+func (p *pass) compareTakedowns() {
+	for t, n := range p.log.takedowns {
+		switch row := p.takedowns[t]; {
+		case row == nil:
+			p.find("row_missing", "takedown "+string(t))
+		case row.Confirmed < n:
+			p.find("row_rolled_back", "takedown "+string(t))
+		case row.Confirmed > n:
+			p.find("row_unlogged", "takedown_confirmation "+string(t))
+		case p.confirmed[t] != n:
+			p.find("row_missing", "takedown_confirmation "+string(t))
+		}
+	}
+	for t := range p.takedowns {
+		if _, opened := p.log.takedowns[t]; !opened {
+			p.find("row_unlogged", "takedown "+string(t))
+		}
+	}
 }
 
 func (p *pass) compareRecords() {

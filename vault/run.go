@@ -34,6 +34,7 @@ func (s *Service) Run(ctx context.Context) error {
 	wg.Go(func() {
 		s.every(ctx, time.Minute, "sweep", func(ctx context.Context) error { _, err := s.Sweep(ctx); return err })
 	})
+	wg.Go(func() { s.every(ctx, 5*time.Minute, "takedowns", s.SweepTakedowns) })
 	wg.Go(func() { s.every(ctx, time.Hour, "upload keys", s.renewUploadKeys) })
 	wg.Go(func() { s.every(ctx, 3*time.Second, "practice keys", s.Catalogs.RefreshKeys) })
 	wg.Go(func() { s.every(ctx, time.Hour, "rows against the log", s.review) })

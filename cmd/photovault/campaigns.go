@@ -90,7 +90,7 @@ func (c *campaignClose) Run(r *run) error {
 
 type reviewCommand struct {
 	List reviewList `cmd:"" default:"1" help:"List the reviews owed."`
-	Done reviewDone `cmd:"" help:"Record that an emergency was reviewed."`
+	Done reviewDone `cmd:"" help:"Record that one was reviewed."`
 }
 
 type reviewList struct{}
@@ -102,19 +102,23 @@ func (reviewList) Run(r *run) error {
 	}
 	var rows [][]string
 	for _, v := range out.Reviews {
-		rows = append(rows, []string{string(v.Event.ID), v.Event.EnteredAt.Format(time.RFC3339), string(v.Account), string(v.Patient), v.Event.Reason})
+		about := "account " + string(v.Account)
+		if len(v.Releases) > 0 {
+			about = fmt.Sprintf("%d releases, the last on %s", len(v.Releases), day(v.Releases[len(v.Releases)-1].At))
+		}
+		rows = append(rows, []string{string(v.Event.ID), string(v.Event.Kind), v.Event.EnteredAt.Format(time.RFC3339), about, string(v.Patient), v.Event.Reason})
 	}
-	return r.table(out, "EMERGENCY\tAT\tACCOUNT\tPATIENT\tREASON", rows)
+	return r.table(out, "REVIEW\tKIND\tAT\tABOUT\tPATIENT\tREASON", rows)
 }
 
 type reviewDone struct {
-	Event   string `arg:"" help:"The emergency's id."`
+	Event   string `arg:"" help:"The id that review list shows."`
 	Finding string `help:"What the review found."`
 }
 
 func (c *reviewDone) Run(r *run) error {
 	if !id.Valid(c.Event) {
-		return misuse("EVENT must be an emergency's id, a UUID; see: photovault review list")
+		return misuse("EVENT must be an id, a UUID; see: photovault review list")
 	}
 	var out api.Event
 	if err := r.post("/v1/reviews/"+c.Event, api.NewReview{Finding: c.Finding}, &out); err != nil {

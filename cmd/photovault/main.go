@@ -48,7 +48,8 @@ type commands struct {
 	Patient  patientCommand  `cmd:"" help:"Add and find patients."`
 	Consent  consentCommand  `cmd:"" help:"Record, list and revoke consents and authorizations; explain decisions."`
 	Campaign campaignCommand `cmd:"" help:"Make, list and close campaigns; each release for marketing belongs to one."`
-	Review   reviewCommand   `cmd:"" help:"Emergencies that the privacy officer owes a look."`
+	Takedown takedownCommand `cmd:"" help:"What was released for marketing and must come down."`
+	Review   reviewCommand   `cmd:"" help:"Emergencies, and releases that should not have been, that the privacy officer owes a look."`
 	User     userCommand     `cmd:"" help:"Add, list and revoke accounts."`
 	Audit    auditCommand    `cmd:"" help:"Read and verify the audit trail."`
 	Keys     keysCommand     `cmd:"" help:"List, rotate, rewrap and erase keys."`

@@ -57,6 +57,10 @@ const (
 	CampaignList       Action = "campaign.list"
 	DecisionExplain    Action = "decision.explain"
 	ReviewList         Action = "review.list"
+	TakedownOpen       Action = "takedown.open" // the reason says why, the records by what
+	TakedownOverdue    Action = "takedown.overdue"
+	TakedownConfirm    Action = "takedown.confirm"
+	TakedownList       Action = "takedown.list"
 	PhotoDeclare       Action = "photo.declare"
 	PhotoUpload        Action = "photo.upload"
 	PhotoUploadCancel  Action = "photo.upload.cancel"

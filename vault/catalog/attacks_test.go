@@ -14,7 +14,7 @@ import (
 // sealedTables are those whose rows are sealed; the reads of tamper_test.go
 // show each of them.
 var sealedTables = []string{"account", "credential", "upload_grant", "patient", "subject", "permission", "campaign", "photo", "photo_key",
-	"upload", "segment", "token", "token_use", "audit_entry", "upload_key"}
+	"upload", "segment", "token", "token_use", "audit_entry", "upload_key", "takedown", "takedown_confirmation"}
 
 // What was sealed for one row is refused in any other, and so is what was
 // changed.
@@ -190,6 +190,21 @@ func TestAttackIsRefused(t *testing.T) {
 			run: func(t *testing.T, s *scene) { s.sql(t, `DELETE FROM subject WHERE id = ?`, s.mine.Patient.ID) }},
 		{name: "the photo's row taken out", refuse: []string{"release"},
 			run: func(t *testing.T, s *scene) { s.sql(t, `DELETE FROM photo WHERE id = ?`, s.mine.Ready.ID) }},
+		{name: "a confirmation taken out", refuse: []string{"takedowns"},
+			run: func(t *testing.T, s *scene) {
+				s.sql(t, `DELETE FROM takedown_confirmation WHERE takedown = ?`, s.mine.Takedown.ID)
+			}},
+		{name: "another takedown's confirmation", refuse: []string{"takedowns"},
+			run: func(t *testing.T, s *scene) {
+				s.sql(t, `UPDATE takedown_confirmation SET sealed = (SELECT sealed FROM takedown_confirmation WHERE takedown = ?) WHERE takedown = ?`,
+					s.other.Takedown.ID, s.mine.Takedown.ID)
+			}},
+		{name: "a takedown put back to before its confirmation", keep: []string{"takedown", "takedown_confirmation"}, living: true, refuse: []string{"takedowns"},
+			between: func(t *testing.T, s *scene, db *catalog.DB) {
+				_, err := db.ForPractice(s.practice).ConfirmTakedown(t.Context(), &consent.Confirmation{Practice: s.practice, Takedown: s.mine.Takedown.ID, Text: "gone"}, entry())
+				must(t, err)
+			},
+			run: func(t *testing.T, s *scene) { s.putBack(t, "takedown", "takedown_confirmation") }},
 		{name: "record numbers exchanged", refuse: []string{"patient", "patient by record number"},
 			run: func(t *testing.T, s *scene) {
 				index := column(t, s.db, `SELECT record_index FROM patient WHERE id = ?`, s.mine.Patient.ID)[0]

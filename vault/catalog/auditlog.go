@@ -181,9 +181,14 @@ func (c *practice) PatientAudit(ctx context.Context, p id.Patient, f func(audit.
 	if err != nil {
 		return err
 	}
+	return c.patientAudit(ctx, c.d.read, k, p, f)
+}
+
+// patientAudit reads by what q returns for each page.
+func (c *practice) patientAudit(ctx context.Context, q func() querier, k *practiceKeys, p id.Patient, f func(audit.Record) error) error {
 	var last storedEntry
 	for {
-		page, err := c.d.read().entries(ctx, `WHERE practice = $1 AND patient = $2 AND (ord, id) > ($3, $4) ORDER BY ord, id LIMIT $5`,
+		page, err := q().entries(ctx, `WHERE practice = $1 AND patient = $2 AND (ord, id) > ($3, $4) ORDER BY ord, id LIMIT $5`,
 			c.p, p, last.ord, last.id, auditPage)
 		if err != nil {
 			return err

@@ -191,6 +191,23 @@ var sealedTables = []inspected{
 		v, err := openCampaign(k, id.Campaign(text(key[0])), version, sealed)
 		return text(key[0]), v, err
 	}},
+	{"takedown", []string{"id"}, "t", "patient, release_id, state, due_at, version", func(k *practiceKeys, key []any, scan func(...any) error) (string, any, error) {
+		r := takedownRow{}
+		if err := scan(&r.patient, &r.release, &r.state, &r.due, &r.version, &r.sealed); err != nil {
+			return "", nil, err
+		}
+		r.id = id.Takedown(text(key[0]))
+		v, err := r.open(k)
+		return string(r.id), v, err
+	}},
+	{"takedown_confirmation", []string{"takedown", "n"}, "tn", "", func(k *practiceKeys, key []any, scan func(...any) error) (string, any, error) {
+		var sealed []byte
+		if err := scan(&sealed); err != nil {
+			return "", nil, err
+		}
+		v, err := openConfirmation(k, id.Takedown(text(key[0])), number(key[1]), sealed)
+		return fmt.Sprintf("%s/%d", text(key[0]), number(key[1])), v, err
+	}},
 	{"key_floor", []string{"below"}, "n", "version", func(k *practiceKeys, key []any, scan func(...any) error) (string, any, error) {
 		f := floor{Practice: k.practice}
 		var sealed []byte

@@ -42,6 +42,17 @@ type Options struct {
 	Practice id.Practice
 	// Now is the database's clock where that is this process's; default time.Now.
 	Now func() time.Time
+	// TakedownDue is how long a takedown may take; default 3 days.
+	TakedownDue time.Duration
+}
+
+func (o *Options) fill() {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.TakedownDue == 0 {
+		o.TakedownDue = 3 * 24 * time.Hour
+	}
 }
 
 // DB is an open catalog. It is safe for concurrent use.
@@ -78,9 +89,7 @@ const readers = 4
 // The key service is borrowed until Close.
 // Errors: vault.ErrUnavailable (the key service or the file does not answer), vault.ErrBroken (not this installation's key or file).
 func OpenSQLite(ctx context.Context, path string, ks keys.Service, o Options) (_ *DB, err error) {
-	if o.Now == nil {
-		o.Now = time.Now
-	}
+	o.fill()
 	if ks == nil || !id.Valid(string(o.Practice)) {
 		return nil, errors.New("catalog: open: key service and practice are required")
 	}

@@ -82,8 +82,12 @@ func (c *practice) PhotosOf(ctx context.Context, p id.Patient) ([]*vault.Photo, 
 	if err != nil {
 		return nil, err
 	}
+	return c.photosOf(ctx, c.d.read(), k, p)
+}
+
+func (c *practice) photosOf(ctx context.Context, q querier, k *practiceKeys, p id.Patient) ([]*vault.Photo, error) {
 	var list []*vault.Photo
-	err = c.d.read().each(ctx, photoColumns+`WHERE practice = $1 AND patient = $2 ORDER BY id`, []any{c.p, p}, func(scan scanner) error {
+	err := q.each(ctx, photoColumns+`WHERE practice = $1 AND patient = $2 ORDER BY id`, []any{c.p, p}, func(scan scanner) error {
 		var r photoRow
 		if err := r.scan(scan); err != nil {
 			return err
@@ -174,7 +178,7 @@ func (c *practice) DeletePhoto(ctx context.Context, photo id.Photo, ev *consent.
 		out *vault.Photo
 		now []sighting
 	)
-	err := c.change(ctx, e, func(tx querier, k *practiceKeys, _ *audit.Entry) (err error) {
+	err := c.change(ctx, e, func(tx querier, k *practiceKeys, e *audit.Entry) (err error) {
 		// The record first: everything that locks both takes them in this order.
 		r, err := c.lockRecord(ctx, tx, k, ev.Patient)
 		if err != nil {
@@ -189,9 +193,15 @@ func (c *practice) DeletePhoto(ctx context.Context, photo id.Photo, ev *consent.
 		// The event may be there although the photo is not marked: then an old
 		// row of the photo was put back, and marking it again is the cure.
 		if !hasEvent(r, consent.Deleted, string(photo)) {
-			if now, err = c.appendTo(ctx, tx, k, r, &permission{Kind: kindEvent, Event: ev}); err != nil {
+			p := &permission{Kind: kindEvent, Event: ev}
+			if now, err = c.appendTo(ctx, tx, k, r, p); err != nil {
 				return err
 			}
+			more, err := c.aftermath(ctx, tx, k, r, p, e)
+			if err != nil {
+				return err
+			}
+			now = append(now, more...)
 		}
 		if _, err := tx.exec(ctx, `DELETE FROM photo_key WHERE practice = $1 AND photo = $2`, c.p, photo); err != nil {
 			return err

@@ -103,9 +103,7 @@ func postgresFault(err error) fault {
 // Errors: ErrConfiguration, vault.ErrUnavailable, vault.ErrBroken.
 func OpenPostgres(ctx context.Context, po PostgresOptions, ks keys.Service, o Options) (_ *DB, err error) {
 	virtual := o.Now != nil
-	if o.Now == nil {
-		o.Now = time.Now
-	}
+	o.fill()
 	if ks == nil || !id.Valid(string(o.Practice)) {
 		return nil, errors.New("catalog: open: key service and practice are required")
 	}

@@ -165,7 +165,7 @@ func (c *practice) Record(ctx context.Context, p id.Patient) (*consent.Record, e
 // amend reads a record and, if it is allowed, adds p to it, in one transaction.
 func (c *practice) amend(ctx context.Context, patient id.Patient, e *audit.Entry, p *permission, allowed func(*consent.Record) error) error {
 	var now []sighting
-	err := c.change(ctx, e, func(tx querier, k *practiceKeys, _ *audit.Entry) (err error) {
+	err := c.change(ctx, e, func(tx querier, k *practiceKeys, e *audit.Entry) (err error) {
 		r, err := c.lockRecord(ctx, tx, k, patient)
 		if err != nil {
 			return err
@@ -173,7 +173,11 @@ func (c *practice) amend(ctx context.Context, patient id.Patient, e *audit.Entry
 		if err := allowed(r); err != nil {
 			return err
 		}
-		now, err = c.appendTo(ctx, tx, k, r, p)
+		if now, err = c.appendTo(ctx, tx, k, r, p); err != nil {
+			return err
+		}
+		more, err := c.aftermath(ctx, tx, k, r, p, e)
+		now = append(now, more...)
 		return err
 	})
 	if err == nil {

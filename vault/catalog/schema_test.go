@@ -42,10 +42,14 @@ var clear = map[string]string{
 	"job":          "practice photo not_before attempts lease_until damaged",
 	"token":        "practice id hash account patient photo expires_at campaign",
 	"campaign":     "practice id version",
-	"token_use":    "practice token n version",
-	"audit_entry":  "practice id ord patient mac seq head",
-	"upload_key":   "practice id seal_until version",
-	"key_floor":    "practice below version",
+	"takedown":     "practice id patient release_id state due_at version",
+
+	"takedown_confirmation": "practice takedown n",
+
+	"token_use":   "practice token n version",
+	"audit_entry": "practice id ord patient mac seq head",
+	"upload_key":  "practice id seal_until version",
+	"key_floor":   "practice below version",
 }
 
 func TestClearColumnsAreTheClosedList(t *testing.T) {
@@ -136,6 +140,8 @@ func TestNothingThatNamesAPersonIsInTheClear(t *testing.T) {
 	k := *f.Token
 	k.ID, k.Hash, k.Recipient = id.New[id.Token](), consent.NewBearer(consent.TokenPrefix).Hash(), canaries("token")
 	must(t, c.AddToken(t.Context(), &k, entry))
+	_, err = c.ConfirmTakedown(t.Context(), &consent.Confirmation{Practice: s.practice, Takedown: f.Takedown.ID, Text: canaries("evidence")}, entry)
+	must(t, err)
 	b := consent.NewBearer(consent.CredentialPrefix)
 	a := &vault.Account{ID: id.New[id.Account](), Practice: s.practice, Name: canaries("account"), Role: consent.EMR, Version: 1}
 	must(t, c.AddAccount(t.Context(), a, &vault.Credential{ID: id.New[id.Credential](), Practice: s.practice, Account: a.ID, Hash: b.Hash()}, entry))

@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"photovault/consent"
 	"photovault/vault"
 	"photovault/vault/audit"
 	"photovault/vault/catalog"
@@ -87,6 +88,14 @@ var reads = []struct {
 	}},
 	{"campaigns", func(t *testing.T, db *catalog.DB, s *scene) (any, error) {
 		return db.ForPractice(s.practice).Campaigns(t.Context())
+	}},
+	{"takedowns", func(t *testing.T, db *catalog.DB, s *scene) (any, error) {
+		list, err := db.ForPractice(s.practice).Takedowns(t.Context())
+		var confirmed [][]consent.Confirmation // no part of a takedown's JSON
+		for _, t := range list {
+			confirmed = append(confirmed, t.Confirmations)
+		}
+		return []any{list, confirmed}, err
 	}},
 	{"record", func(t *testing.T, db *catalog.DB, s *scene) (any, error) {
 		return db.ForPractice(s.practice).Record(t.Context(), s.mine.Patient.ID)
@@ -233,7 +242,7 @@ func TestEditedColumnIsRefused(t *testing.T) {
 			}
 			t.Run(table+"."+name, func(t *testing.T) {
 				refused := false
-				for _, rowid := range column(t, s.db, `SELECT rowid FROM `+table+` WHERE practice = ? AND `+name+` IS NOT NULL ORDER BY rowid DESC LIMIT 5`, s.practice) {
+				for _, rowid := range column(t, s.db, `SELECT rowid FROM `+table+` WHERE practice = ? AND `+name+` IS NOT NULL ORDER BY rowid DESC LIMIT 8`, s.practice) {
 					var was any
 					must(t, s.db.QueryRow(`SELECT `+name+` FROM `+table+` WHERE rowid = ?`, rowid).Scan(&was))
 					s.sql(t, `UPDATE `+table+` SET `+name+` = ? WHERE rowid = ?`, edited(was), rowid)

@@ -32,6 +32,7 @@ type (
 	Set           string // photos that belong together, such as before and after
 	Treatment     string // a course of treatment, as the clinic's systems name it
 	Campaign      string // what marketing does with photos, and where
+	Takedown      string // a task: what was released must come down
 )
 
 // ErrMalformed reports a string that is not a lower-case canonical UUIDv4.

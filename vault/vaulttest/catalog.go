@@ -33,6 +33,8 @@ func Catalog(t *testing.T, open func(t *testing.T) CatalogUnderTest) {
 		{"patients", testPatients},
 		{"records", testRecords},
 		{"campaigns", testCampaigns},
+		{"takedowns", testTakedowns},
+		{"takedowns of others", testTakedownsApart},
 		{"photos", testPhotos},
 		{"uploads", testUploads},
 		{"ingest", testIngest},

@@ -26,6 +26,7 @@ type Furnished struct {
 	Token         *consent.Token // for Campaign
 	Uses          []consent.Use  // of Token: one delivered, one incomplete
 	UploadKey     *vault.UploadKey
+	Takedown      *consent.Takedown // of another patient, confirmed
 }
 
 // Fence is the state that a use of Token is approved on, at the patient's epoch.
@@ -68,6 +69,7 @@ func Furnish(t testing.TB, c vault.Catalogs, p id.Practice) *Furnished {
 	f.UploadKey = &vault.UploadKey{ID: id.New[id.UploadKey](), Practice: p, Suite: 0x647a, Public: []byte("public"), Wrapped: []byte("wrapped"),
 		CreatedAt: s.now, SealUntil: s.now.Add(24 * time.Hour), OpenUntil: s.now.Add(48 * time.Hour)}
 	must(t, s.c.AddUploadKey(t.Context(), f.UploadKey, s.entry(audit.UploadKeysRotate)))
+	f.Takedown = s.takenDown(t, f.Account.ID, f.Campaign)
 	must(t, s.c.RaiseKeyFloor(t.Context(), 1, s.entry(audit.KeysErase)))
 	must(t, s.c.KeysErased(t.Context(), 1, s.entry(audit.KeysErase)))
 	return f
