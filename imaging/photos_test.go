@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"image/png"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -79,6 +81,28 @@ func TestRealPhotosPass(t *testing.T) {
 	}
 }
 
+func TestRealPNGsPass(t *testing.T) {
+	p := pool(t, imaging.Config{}, "media-worker")
+	for name, in := range photos(t, "png-*.png") {
+		r, err := p.Process(context.Background(), in)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		was, err := png.Decode(bytes.NewReader(in))
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		is, err := png.Decode(bytes.NewReader(r.Renditions[0].Data))
+		if err != nil || !reflect.DeepEqual(is, was) {
+			t.Errorf("%s: the pixels differ: %v", name, err)
+		}
+		if f := r.Findings; !f.CodedDataKept || f.Pixels.Delivered != f.Pixels.Decoded || len(f.Removed) == 0 {
+			t.Errorf("%s: findings %+v", name, f)
+		}
+	}
+}
+
 // lastScan is everything behind the header of a sequential image's scan.
 func lastScan(b []byte) []byte {
 	at := bytes.LastIndex(b, []byte{0xFF, 0xDA})
@@ -87,12 +111,15 @@ func lastScan(b []byte) []byte {
 
 func TestFilesThatAreNoPhotosAreRefusedQuickly(t *testing.T) {
 	all := photos(t, filepath.Join("broken", "*"))
-	for _, glob := range []string{"*.png", "*.heic", "*.webp"} {
+	for _, glob := range []string{"*.heic", "*.webp"} {
 		for n, b := range photos(t, glob) {
 			all[n] = b
 		}
 	}
 	p := pool(t, imaging.Config{}, "media-worker")
+	if _, err := p.Process(context.Background(), photos(t, "bomb-4gpx.png")["bomb-4gpx.png"]); codeOf(err) != string(imaging.TooManyPixels) {
+		t.Errorf("bomb: %v", err)
+	}
 	for name, in := range all {
 		start := time.Now()
 		_, err := p.Process(context.Background(), in)

@@ -133,7 +133,7 @@ func printReceipt(w io.Writer, r *vault.Receipt) {
 		fmt.Fprintf(w, "removed   %-22s %d bytes\n", v.Kind, v.Bytes)
 	}
 	lossless := ""
-	if f.OutputFormat == "png" {
+	if f.OutputFormat == "png" && !f.Converted {
 		lossless = " without loss"
 	}
 	switch {

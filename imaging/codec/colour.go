@@ -31,46 +31,19 @@ var (
 // Profiles named sRGB differ among themselves by one or two.
 const nearSRGB = 2
 
-// sourceColours decides how the image's colours are to be read: by its ICC profile, else by EXIF's
-// word that it is Adobe RGB, else as sRGB. The conversion is nil when nothing is to be done.
-func sourceColours(l *jpegLayout, x exifFacts) (class string, c *conversion, err error) {
+// sourceColours decides how a JPEG's colours are to be read: by its ICC profile, else by EXIF's word
+// that it is Adobe RGB, else as sRGB.
+func sourceColours(l *jpegLayout, x exifFacts) (colours, error) {
 	icc, err := l.icc.profile()
-	if err != nil {
-		return "", nil, refuse(CodeColour, "%v", err)
-	}
-	var rgb *rgbProfile
-	var gray *grayProfile
-	class = "none"
 	switch {
+	case err != nil:
+		return colours{}, refuse(CodeColour, "%v", err)
 	case icc != nil:
-		if rgb, gray, err = parseICC(icc); err != nil {
-			return "", nil, refuse(CodeColour, "%v", err)
-		}
-		class = rgb.class(gray)
+		return judgeICC(icc, l.model == modelGray)
 	case x.adobeRGB:
-		rgb, class = adobeRGB(), "Adobe RGB"
-	default:
-		return class, nil, nil
+		return judgeRGB(adobeRGB(), l.model == modelGray), nil
 	}
-	if gray != nil {
-		if l.model != modelGray {
-			return "", nil, refuse(CodeColour, "grey profile on a colour image")
-		}
-		c = newGrayConversion(&gray.curve)
-	} else {
-		c = newConversion(rgb)
-		if l.model == modelGray {
-			// Equal parts of three colorants are the white point, so only the curve counts.
-			c = newGrayConversion(&rgb.curve[1])
-		}
-	}
-	if c.isIdentity() {
-		if gray == nil {
-			class = "sRGB"
-		}
-		return class, nil, nil
-	}
-	return class, c, nil
+	return colours{class: "none"}, nil
 }
 
 // class names a profile by its content.
@@ -211,7 +184,7 @@ func (p converted) fill(y int, ch [][]byte) {
 		for i, v := range ch[0] {
 			ch[0][i] = p.c.gray[v]
 		}
-	case modelRGB:
+	case modelRGB, modelRGBA:
 		for i := range ch[0] {
 			ch[0][i], ch[1][i], ch[2][i] = p.c.rgb(ch[0][i], ch[1][i], ch[2][i])
 		}
@@ -223,7 +196,7 @@ func (p converted) fill(y int, ch [][]byte) {
 	}
 }
 
-// apply converts an opaque picture in place.
+// apply converts a picture in place; alpha stays.
 func (c *conversion) apply(m *image.NRGBA) {
 	for i := 0; i+3 < len(m.Pix); i += 4 {
 		if c.gray != nil {

@@ -22,6 +22,7 @@ type format struct {
 // formats are asked in this order; no two match the same file.
 var formats = []format{
 	{IsJPEG, sanitiseJPEG, scanJPEG},
+	{IsPNG, sanitisePNG, inspectPNG},
 }
 
 // sanitise opens an upload in its format, or says which it is that is not opened.

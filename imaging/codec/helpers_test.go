@@ -2,12 +2,14 @@ package codec_test
 
 import (
 	"bytes"
+	"compress/zlib"
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
 	"image"
 	"image/color"
 	"image/jpeg"
+	"io"
 	"math"
 	"os"
 	"path/filepath"
@@ -158,4 +160,26 @@ func testdata(t testing.TB, glob string) map[string][]byte {
 		out[filepath.Base(n)] = b
 	}
 	return out
+}
+
+// rowsOf returns the inflated image data of a PNG.
+func rowsOf(t testing.TB, b []byte) []byte {
+	t.Helper()
+	var data []byte
+	for at := 8; at+12 <= len(b); {
+		n := int(binary.BigEndian.Uint32(b[at:]))
+		if string(b[at+4:at+8]) == "IDAT" {
+			data = append(data, b[at+8:at+8+n]...)
+		}
+		at += 12 + n
+	}
+	z, err := zlib.NewReader(bytes.NewReader(data))
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw, err := io.ReadAll(z)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return raw
 }

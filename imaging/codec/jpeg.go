@@ -29,10 +29,11 @@ func sanitiseJPEG(in []byte, lim wire.Limits) (wire.Answer, error) {
 		return wire.Answer{}, err
 	}
 	facts := readEXIF(l.exif)
-	class, conv, err := sourceColours(l, facts)
+	colour, err := sourceColours(l, facts)
 	if err != nil {
 		return wire.Answer{}, err
 	}
+	conv := colour.conv
 	kept := facts.orientation <= 1 && conv == nil
 	if !kept {
 		if err := checkMemory(l, toRecode, lim); err != nil {
@@ -51,7 +52,7 @@ func sanitiseJPEG(in []byte, lim wire.Limits) (wire.Answer, error) {
 		Format: "jpeg", Width: l.width, Height: l.height,
 		CaptureTime: facts.captureTime, Orientation: facts.orientation,
 		HadGPS: facts.hadGPS || l.xmpGPS, EXIFUnreadable: facts.unreadable,
-		Removed: l.removed, SourceProfile: class,
+		Removed: l.removed, SourceProfile: colour.class,
 		CodedDataKept: kept, OrientationBaked: facts.orientation > 1, ColourConverted: conv != nil,
 	}
 	f.Pixels.Decoded = hashPixels(picture{img, 1})

@@ -23,15 +23,6 @@ const maxScans = 100
 // maxTables bounds its Huffman tables: each scan has at most a few of its own.
 const maxTables = 4 * maxScans
 
-// colourModel is how a JPEG's components are to be read.
-type colourModel byte
-
-const (
-	modelGray colourModel = 1
-	modelYCC  colourModel = 3
-	modelRGB  colourModel = 4
-)
-
 // component is one entry of a frame header (T.81 B.2.2).
 type component struct {
 	id, h, v, tq byte

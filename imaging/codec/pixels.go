@@ -10,23 +10,38 @@ import (
 type rows interface {
 	size() (w, h int)
 	model() colourModel
-	// fill writes row y: one slice of w samples for grey, three for YCbCr and RGB.
+	// fill writes row y: one slice of w samples for each channel of the model.
 	fill(y int, ch [][]byte)
 }
 
 // picture is a decoded picture seen in an EXIF orientation. It copies nothing: a 12 megapixel photo
 // is turned while it is being encoded, not in a second buffer.
 type picture struct {
-	img    image.Image // *image.Gray, *image.YCbCr or *image.RGBA, with bounds beginning at 0,0
+	img    image.Image // of one of the types that model knows, with bounds beginning at 0,0
 	orient int         // EXIF orientation 1..8
 }
 
 func (p picture) model() colourModel {
-	switch p.img.(type) {
+	switch m := p.img.(type) {
 	case *image.Gray:
 		return modelGray
+	case *image.Gray16:
+		return modelGray | modelDeep
 	case *image.RGBA:
 		return modelRGB
+	case *image.RGBA64:
+		return modelRGB | modelDeep
+	case *image.NRGBA:
+		return modelRGBA
+	case *image.NRGBA64:
+		return modelRGBA | modelDeep
+	case *image.NYCbCrA:
+		return modelYCCA
+	case *indexed:
+		if m.opaque {
+			return modelRGB
+		}
+		return modelRGBA
 	}
 	return modelYCC
 }
@@ -80,6 +95,8 @@ func (p picture) fill(y int, ch [][]byte) {
 		}
 	case *image.YCbCr:
 		fillYCC(m, sx, sy, dx, dy, ch)
+	default:
+		p.fillMore(sx, sy, dx, dy, ch)
 	}
 }
 
@@ -125,11 +142,10 @@ func subsampling(r image.YCbCrSubsampleRatio) (h, v int) {
 
 // channels makes row buffers for a picture, padded to whole blocks.
 func channels(m colourModel, w int) [][]byte {
-	n := 3
-	if m == modelGray {
-		n = 1
+	ch := make([][]byte, m.channels())
+	if m.deep() {
+		w *= 2
 	}
-	ch := make([][]byte, n)
 	for i := range ch {
 		ch[i] = make([]byte, w, (w+7)&^7)
 	}
@@ -137,8 +153,10 @@ func channels(m colourModel, w int) [][]byte {
 }
 
 // pixelHash hashes pixels in canonical form: "photovault pixels v1", the colour model (1 grey,
-// 3 YCbCr, 4 RGB), width and height as big-endian uint32, then for each row the samples of each
-// channel at full resolution, subsampled chroma repeated.
+// 3 YCbCr, 4 RGB, 5 RGB and alpha, 6 YCbCr and alpha; 16 more where samples have 16 bits), width and
+// height as big-endian uint32, then for each row the samples of each channel at full resolution,
+// subsampled chroma repeated, alpha not multiplied in, 16 bits big-endian. Fewer than 8 bits of grey are
+// scaled to 8, and colours of a palette are looked up.
 type pixelHash struct {
 	h interface {
 		Write([]byte) (int, error)

@@ -10,7 +10,7 @@ import (
 )
 
 func TestBombsAndMalformedFilesAreRefusedQuickly(t *testing.T) {
-	for _, b := range append(specimen.Bombs(), specimen.Malformed()...) {
+	for _, b := range specimen.AllBroken() {
 		t.Run(b.Name, func(t *testing.T) {
 			start := time.Now()
 			if got := code(b.Data); got != b.Code {

@@ -101,3 +101,8 @@ func profile(space string, tags map[string][]byte, order []string) []byte {
 	binary.BigEndian.PutUint32(p, uint32(len(p)))
 	return p
 }
+
+// ICCP is a PNG chunk that holds a profile.
+func ICCP(name string, profile []byte) []byte {
+	return Chunk(nil, "iCCP", append([]byte(name+"\x00\x00"), compressed(string(profile))...))
+}
