@@ -96,6 +96,12 @@ func faultyWorker(args []string) int {
 			_, _ = os.Stdout.Write([]byte("and more"))
 			_, _ = io.Copy(io.Discard, os.Stdin)
 			return 0
+		case has("needs-more"):
+			a = wire.Answer{Code: "too_many_pixels", Need: q.Limits.MemoryBytes + 1<<20}
+		case has("needs-all"):
+			a = wire.Answer{Code: "too_many_pixels", Need: 1 << 61}
+		case has("needs-less"):
+			a = wire.Answer{Code: "too_many_pixels", Need: 1}
 		case has("leak"):
 			a.Renditions[0].Data = append(original()[:2:2], append([]byte("\xFF\xFE\x00\x0Asecret!!"), original()[2:]...)...)
 		case has("trailer"):

@@ -108,7 +108,7 @@ func TestProcessGivesRenditionsAndFindings(t *testing.T) {
 }
 
 func TestWorkerFaultsStayWithTheirPhoto(t *testing.T) {
-	p := pool(t, imaging.Config{WallClock: 2 * time.Second, MemoryBytes: 96 << 20, Workers: 2,
+	p := pool(t, imaging.Config{WallClock: 2 * time.Second, MemoryBytes: 192 << 20, UsualBytes: 96 << 20,
 		Limits: imaging.Limits{MaxInputBytes: 1 << 20}}, "faulty-worker")
 	good := specimen.JPEG(specimen.Options{Width: 64, Height: 48})
 	for fault, want := range map[string]imaging.Code{
@@ -138,7 +138,7 @@ func TestWorkerFaultsStayWithTheirPhoto(t *testing.T) {
 }
 
 func TestManyAtOnceAllSucceed(t *testing.T) {
-	p := pool(t, imaging.Config{Workers: 2}, "media-worker")
+	p := pool(t, imaging.Config{MemoryBytes: 256 << 20}, "media-worker")
 	in := specimen.JPEG(specimen.Full(800, 600, 2))
 	var wg sync.WaitGroup
 	outs := make([][]byte, 32)
@@ -162,7 +162,7 @@ func TestManyAtOnceAllSucceed(t *testing.T) {
 
 func TestTroubleOfTheMachineIsNotThePhotosFault(t *testing.T) {
 	good := specimen.JPEG(specimen.Options{})
-	p := pool(t, imaging.Config{Workers: 1}, "faulty-worker")
+	p := pool(t, imaging.Config{MemoryBytes: 128 << 20}, "faulty-worker")
 	ctx, cancel := context.WithCancel(context.Background())
 	cause := errors.New("the client went away")
 	hang := specimen.JPEG(specimen.Options{Comment: true, Canary: "fault:hang "})
@@ -244,7 +244,7 @@ func TestLimitsAreKept(t *testing.T) {
 }
 
 func TestBrokenFilesAreRefusedWithinASecond(t *testing.T) {
-	p := pool(t, imaging.Config{}, "media-worker")
+	p := pool(t, imaging.Config{MemoryBytes: 128 << 20}, "media-worker")
 	var count int
 	var slowest time.Duration
 	for _, b := range specimen.AllBroken() {

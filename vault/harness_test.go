@@ -166,7 +166,7 @@ func newFixture(t *testing.T) *fixture {
 	must(db.CreatePractice(t.Context(), f.practice, &audit.Entry{Action: audit.PracticeCreate, Outcome: audit.Allowed}))
 	store, err := dir.Open(f.objects)
 	must(err)
-	media, err := imaging.NewPool(imaging.Config{Workers: 1, MemoryBytes: 2 << 30, WallClock: time.Minute}) // room for the race detector
+	media, err := imaging.NewPool(imaging.Config{MemoryBytes: 2 << 30, UsualBytes: 2 << 30, WallClock: time.Minute}) // room for the race detector
 	must(err)
 	f.catalogs, f.store = &faulty{Catalogs: db, fail: map[string]error{}}, &stalling{Store: store}
 	f.Service, err = vault.New(vault.Config{Practice: f.practice, Catalogs: f.catalogs, Keys: kek, Blobs: f.store, Media: media,

@@ -82,7 +82,7 @@ server:
   certificate: %s
   key: %s
   ca: %s
-  workers: 1
+  worker_memory: 128
 swap: encrypted
 checkpoint: %s
 keys:

@@ -25,17 +25,13 @@ type serveCommand struct {
 	FrameAncestor   []string `help:"Origin that may embed photos in a frame, for an EMR." placeholder:"https://HOST"`
 	SwapIsEncrypted bool     `help:"Declare that this machine's swap is encrypted."`
 	LogLevel        string   `help:"debug, info, warn or error." enum:"debug,info,warn,error" default:"info"`
-	Workers         int      `help:"Photos sanitised at once." default:"2"`
+	WorkerMemory    int      `help:"MiB that all media workers may take together." default:"768"`
 
 	DrainDelay *time.Duration `help:"After SIGTERM, how long to accept on while readiness says no, until balancers have seen it (default: 3s with --config, else none)." placeholder:"3s"`
 	DrainLimit time.Duration  `help:"After that, how long requests and photos in work may take before they are cut." default:"20s"`
 
 	SweepAge time.Duration `hidden:"" help:"How long an object may stay planned before it is swept."`
 }
-
-// workerMemory is what one media worker may allocate, in bytes: enough for a
-// photo of 80 MP; one of 12 MP takes a quarter.
-const workerMemory = 256 << 20
 
 // Help is shown by photovault serve --help.
 func (serveCommand) Help() string {
@@ -69,7 +65,7 @@ func (c *serveCommand) Run(r *run) (err error) {
 	}
 	debug.SetMemoryLimit(256 << 20)
 
-	media, err := imaging.NewPool(imaging.Config{Workers: conf.Server.Workers, MemoryBytes: workerMemory, Logger: log}) // workers are this binary
+	media, err := imaging.NewPool(imaging.Config{MemoryBytes: int64(conf.Server.WorkerMemory) << 20, Logger: log}) // workers are this binary
 	if err != nil {
 		return fmt.Errorf("media worker: %w", err)
 	}
@@ -89,7 +85,7 @@ func (c *serveCommand) Run(r *run) (err error) {
 	}
 	service, err := vault.New(vault.Config{Practice: conf.Practice, Catalogs: s.catalog, Keys: s.keys, Blobs: s.blobs, Media: media,
 		Checkpoints: checkpointFile(conf.Checkpoint), Policies: policies, Logger: log, Software: "photovault " + version,
-		Ingests: conf.Server.Workers, SweepAge: c.SweepAge})
+		Ingests: media.AtOnce(), SweepAge: c.SweepAge})
 	if err != nil {
 		return err
 	}
@@ -141,7 +137,7 @@ func (c *serveCommand) config(r *run) (*config.Config, error) {
 		if err := config.ThisHost().Check(conf); err != nil {
 			return nil, err
 		}
-		conf.Server.Listen, conf.Server.FrameAncestors, conf.Server.Workers = strings.TrimPrefix(settings.Server, "https://"), c.FrameAncestor, c.Workers
+		conf.Server.Listen, conf.Server.FrameAncestors, conf.Server.WorkerMemory = strings.TrimPrefix(settings.Server, "https://"), c.FrameAncestor, c.WorkerMemory
 		if c.Listen != "" {
 			conf.Server.Listen = c.Listen
 		}
@@ -154,8 +150,8 @@ func (c *serveCommand) config(r *run) (*config.Config, error) {
 	if c.Listen != "" {
 		conf.Server.Listen = c.Listen
 	}
-	if conf.Server.Workers == 0 {
-		conf.Server.Workers = c.Workers
+	if conf.Server.WorkerMemory == 0 {
+		conf.Server.WorkerMemory = c.WorkerMemory
 	}
 	return conf, nil
 }

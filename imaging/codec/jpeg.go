@@ -1,6 +1,7 @@
 package codec
 
 import (
+	"errors"
 	"fmt"
 	"image"
 	"image/jpeg"
@@ -80,6 +81,9 @@ func sanitiseJPEG(in []byte, lim wire.Limits) (wire.Answer, error) {
 // writes for what it contains, every code in it must be sound, and it must decode.
 func scanJPEG(in []byte, lim wire.Limits) (wire.Seen, error) {
 	l, err := parseJPEG(in, toScan, lim)
+	if r := (*Refusal)(nil); errors.As(err, &r) && r.Need > 0 {
+		return wire.Seen{}, err // a larger worker will tell
+	}
 	if err != nil {
 		return wire.Seen{}, refuse(CodeUnsafe, "a rendition is not readable: %v", err)
 	}

@@ -1,6 +1,10 @@
 package codec
 
-import "photovault/imaging/internal/wire"
+import (
+	"fmt"
+
+	"photovault/imaging/internal/wire"
+)
 
 // runtimeBytes is what the Go runtime, its threads, tables and small buffers take of a worker's
 // memory, and what is lost between large blocks.
@@ -40,9 +44,14 @@ func checkMemory(l *jpegLayout, why purpose, lim wire.Limits) error {
 		need = max(need, samples+output+input+runtimeBytes, w*h*int64(len(l.comps))+output+runtimeBytes)
 	}
 	if need > lim.MemoryBytes {
-		return refuse(CodePixels, "%dx%d pixels need %d MiB to open", w, h, need>>20)
+		return tooLarge(w, h, need)
 	}
 	return nil
+}
+
+// tooLarge refuses a picture that needs so many bytes to open; the pool may have a larger worker for it.
+func tooLarge(w, h, need int64) error {
+	return &Refusal{Code: CodePixels, Detail: fmt.Sprintf("%dx%d pixels need %d MiB to open", w, h, need>>20), Need: need}
 }
 
 func ceilDiv(a, b int64) int64 { return (a + b - 1) / b }

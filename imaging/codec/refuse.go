@@ -28,6 +28,7 @@ const (
 // Refusal says why one photo cannot be accepted. Detail is for a person and holds no photo content.
 type Refusal struct {
 	Code, Detail string
+	Need         int64 // bytes that a worker must be able to allocate, when that is the only reason
 }
 
 func (r *Refusal) Error() string { return r.Code + ": " + r.Detail }

@@ -58,7 +58,7 @@ func respond(q wire.Request) wire.Answer {
 	var r *Refusal
 	switch {
 	case errors.As(err, &r):
-		return wire.Answer{Code: r.Code, Detail: r.Detail}
+		return wire.Answer{Code: r.Code, Detail: r.Detail, Need: r.Need}
 	case err != nil:
 		return wire.Answer{Code: "worker_failed", Detail: err.Error()}
 	}

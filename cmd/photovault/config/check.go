@@ -38,8 +38,8 @@ func (c *Config) checkServer(r *report) {
 			r.add("server.frame_ancestors", Invalid, "write origins, such as https://emr.example, without a path")
 		}
 	}
-	if c.Server.Workers < 0 || c.Server.Workers > 64 {
-		r.add("server.workers", Invalid, "write how many photos are sanitised at once, 1 to 64; each may take 256 MiB")
+	if m := c.Server.WorkerMemory; m != 0 && (m < 128 || m > 1<<20) {
+		r.add("server.worker_memory", Invalid, "write how many MiB all media workers may take together, 128 or more; 768 opens every photo that is accepted")
 	}
 	for where, path := range map[string]string{"server.certificate": c.Server.Certificate, "server.key": c.Server.Key} {
 		if path == "" && !r.faulty(where) {

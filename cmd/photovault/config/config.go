@@ -45,7 +45,7 @@ type Server struct {
 	Key            string   `yaml:"key"`             // PEM, private
 	CA             string   `yaml:"ca"`              // PEM, told to clients; empty: they trust their system's
 	FrameAncestors []string `yaml:"frame_ancestors"` // origins that may embed photos
-	Workers        int      `yaml:"workers"`         // photos sanitised at once; 0: the default of serve
+	WorkerMemory   int      `yaml:"worker_memory"`   // MiB for all media workers together; 0: the default of serve
 }
 
 // Keys names one key service.

@@ -252,7 +252,7 @@ func TestWithoutOptionalSettingsNothingIsWrong(t *testing.T) {
 	p.text = strings.Join(slices.DeleteFunc(strings.SplitAfter(p.text, "\n"), func(line string) bool {
 		name, value, _ := strings.Cut(strings.TrimSpace(line), ":")
 		value = strings.TrimSpace(value)
-		optional := []string{"swap", "workers", "mount", "key", "timeout", "port", "connections", "retention_days", "lock_mode", "wrapped", "virtual_host"}
+		optional := []string{"swap", "worker_memory", "mount", "key", "timeout", "port", "connections", "retention_days", "lock_mode", "wrapped", "virtual_host"}
 		return value == `""` || value == "[]" || slices.Contains(optional, name) && !strings.HasPrefix(value, "/")
 	}), "")
 	if c, faults := p.load(); faults != nil {

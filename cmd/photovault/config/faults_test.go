@@ -29,14 +29,14 @@ func TestFaultsOfTheText(t *testing.T) {
 		want      string // path and code
 		at        string // a text on the fault's line; empty: where the change is
 	}{
-		"unknown setting":                  {"workers: 2", "workers: 2\n  colour: red", "server.colour unknown_setting", "colour"},
+		"unknown setting":                  {"worker_memory: 768", "worker_memory: 768\n  colour: red", "server.colour unknown_setting", "colour"},
 		"slip of the hand":                 {"  region: eu", "  regoin: x\n    region: eu", "objects.s3.regoin unknown_setting", "regoin"},
 		"unknown group":                    {"catalog:", "metrics: {listen: x}\ncatalog:", "metrics unknown_setting", "metrics"},
-		"a name that may be a secret":      {"workers: 2", "workers: 2\n  Tr0ub4dor: 1", "server unknown_setting", "Tr0ub4dor"},
-		"twice":                            {"workers: 2", "workers: 2\n  workers: 4", "server.workers duplicate", "workers: 4"},
-		"text for a number":                {"workers: 2", "workers: two", "server.workers wrong_kind", ""},
-		"a fraction for a number":          {"workers: 2", "workers: 2.5", "server.workers wrong_kind", ""},
-		"a number too large to be one":     {"workers: 2", "workers: 99999999999999999999", "server.workers wrong_kind", ""},
+		"a name that may be a secret":      {"worker_memory: 768", "worker_memory: 768\n  Tr0ub4dor: 1", "server unknown_setting", "Tr0ub4dor"},
+		"twice":                            {"worker_memory: 768", "worker_memory: 768\n  worker_memory: 512", "server.worker_memory duplicate", "worker_memory: 512"},
+		"text for a number":                {"worker_memory: 768", "worker_memory: much", "server.worker_memory wrong_kind", ""},
+		"a fraction for a number":          {"worker_memory: 768", "worker_memory: 2.5", "server.worker_memory wrong_kind", ""},
+		"a number too large to be one":     {"worker_memory: 768", "worker_memory: 99999999999999999999", "server.worker_memory wrong_kind", ""},
 		"text for yes or no":               {"wrapped: false", "wrapped: perhaps", "keys.transit.approle.wrapped wrong_kind", ""},
 		"duration without unit":            {"timeout: 3s", "timeout: 3", "keys.transit.timeout wrong_kind", ""},
 		"list for text":                    {"bucket: clinic-photos", "bucket: [a, b]", "objects.s3.bucket wrong_kind", ""},
@@ -55,7 +55,7 @@ func TestFaultsOfTheText(t *testing.T) {
 		"no key":                           {"key: HERE", "key: # HERE", "server.key missing", "key: #"},
 		"frame ancestor without TLS":       {"frame_ancestors: []", "frame_ancestors: [http://emr.example]", "server.frame_ancestors plain_text", ""},
 		"frame ancestor that is everybody": {"frame_ancestors: []", "frame_ancestors: [\"https://*\"]", "server.frame_ancestors invalid", ""},
-		"too many workers":                 {"workers: 2", "workers: 65", "server.workers invalid", ""},
+		"less than one worker takes":       {"worker_memory: 768", "worker_memory: 127", "server.worker_memory invalid", ""},
 		"swap declared as something else":  {"swap: none", "swap: fine", "swap invalid", ""},
 		"no checkpoint":                    {"checkpoint: HERE", "checkpoint: # HERE", "checkpoint missing", "checkpoint:"},
 		"plain-text transit":               {"address: https://", "address: http://", "keys.transit.address plain_text", ""},
@@ -180,7 +180,7 @@ func TestFaultsOfTheFileItself(t *testing.T) {
 // Ten things are wrong, of ten kinds; all ten are found at once.
 func TestAllFaultsAreFoundAtOnce(t *testing.T) {
 	p := placed(t, config.Production)
-	p.replace("workers: 2", "workers: many")
+	p.replace("worker_memory: 768", "worker_memory: much")
 	p.replace("url: https://", "url: http://")
 	p.replace("swap: none", "swap: no\nswop: none")
 	p.replace("address: https://", "address: http://")
@@ -194,7 +194,7 @@ func TestAllFaultsAreFoundAtOnce(t *testing.T) {
 	_, faults := p.load()
 	want := []string{"catalog.postgres.ca unreadable", "catalog.postgres.password secret_in_file", "keys.transit.address plain_text",
 		"objects.s3.credentials_file not_private", "objects.s3.region missing", "objects.s3.retention_days invalid", "server.url plain_text",
-		"server.workers wrong_kind", "swap invalid", "swop unknown_setting"}
+		"server.worker_memory wrong_kind", "swap invalid", "swop unknown_setting"}
 	if diff := cmp.Diff(want, found(faults)); diff != "" {
 		t.Error(diff)
 	}

@@ -17,7 +17,7 @@ func FuzzParse(f *testing.F) {
 	f.Add([]byte(config.Example(config.OneMachine, "c56a4180-65aa-42ec-a945-5fd21dec0538")))
 	for _, seed := range []string{"", "\x00", "---\n...\n", "a: &a [*a]", "&a [*a, *a]", "a: &a {<<: *a}", "? [x]\n: y\n", "server: !!binary aHVudGVyMg==",
 		"practice: !!int \"1\"", strings.Repeat("[", 5000), strings.Repeat("{a: ", 5000), strings.Repeat("- ", 5000), "server: {listen: [[[]]]}",
-		"keys: {transit: {timeout: 9223372036854775807s}}", "server: {workers: 0x7fffffff}", "\xff\xfe", "%YAML 9.9\n---\na", "swap: |\n  x\n", "keys: null"} {
+		"keys: {transit: {timeout: 9223372036854775807s}}", "server: {worker_memory: 0x7fffffff}", "\xff\xfe", "%YAML 9.9\n---\na", "swap: |\n  x\n", "keys: null"} {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {

@@ -63,6 +63,7 @@ func WriteAnswer(w io.Writer, a Answer) error {
 	var f fields
 	f.putText(a.Code)
 	f.putText(a.Detail)
+	f.putI64(a.Need)
 	f.putU32(a.Held)
 	putFindings(&f, &a.Findings)
 	f.putU16(len(a.Seen))
@@ -99,7 +100,7 @@ func ReadAnswer(r io.Reader, maxBytes int64) (Answer, error) {
 	if err != nil {
 		return Answer{}, err
 	}
-	a := Answer{Code: f.text(), Detail: f.text(), Held: Fences(f.u32())}
+	a := Answer{Code: f.text(), Detail: f.text(), Need: f.i64(), Held: Fences(f.u32())}
 	getFindings(f, &a.Findings)
 	a.Seen = make([]Seen, f.list(MaxBlobs))
 	for i := range a.Seen {

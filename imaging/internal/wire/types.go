@@ -87,9 +87,10 @@ type Seen struct {
 }
 
 // Answer is the one message a worker writes after its greeting. Code is empty when the request was
-// carried out; otherwise only Code and Detail are set.
+// carried out; otherwise only Code, Detail and Need are set.
 type Answer struct {
 	Code, Detail string
+	Need         int64 // bytes that a worker must be able to allocate to carry it out, if more than this one
 	Findings     Findings
 	Renditions   []Rendition
 	// Pieces may stand in for the Data of renditions when an answer is written: what follows one

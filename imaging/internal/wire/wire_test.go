@@ -20,6 +20,7 @@ var answer = wire.Answer{
 		{Name: "web", ContentType: "image/jpeg", Width: 4, Height: 3, Data: []byte("de")}},
 	Seen: []wire.Seen{{ContentType: "image/jpeg", Width: 1, Height: 2, Pixels: [32]byte{3}}},
 	Held: wire.Seccomp | wire.OpenDenied,
+	Need: 1 << 40,
 }
 
 func encode(t testing.TB, a wire.Answer) []byte {
