@@ -58,7 +58,8 @@ func (w *work) run(ctx context.Context, mode wire.Mode, blobs ...[]byte) (wire.A
 		if a.Need <= bytes || a.Need > w.pool.cfg.MemoryBytes || grown == maxGrowth {
 			return wire.Answer{}, refusal(a.Code)
 		}
-		if bytes = a.Need; bytes > w.bytes {
+		// Some more than was reckoned, for what the collector has not found yet.
+		if bytes = min(a.Need+a.Need/4, w.pool.cfg.MemoryBytes); bytes > w.bytes {
 			if err := w.grow(ctx, bytes); err != nil {
 				return wire.Answer{}, err
 			}
