@@ -46,6 +46,9 @@ func DecideUse(r *Redemption) (*Approval, *Refusal) {
 	if !r.HolderActive || r.Holder.Account != r.Token.Account || r.Holder.Practice != r.Token.Practice {
 		return nil, &Refusal{Code: "holder_not_active", Paragraph: "164.312(a)(1)", Sentence: "The account is no longer active."}
 	}
+	if (r.Token.Purpose == ForMarketing) != (r.Token.Authorization != "") {
+		return nil, &noAuthorization
+	}
 	d := DecideRelease(r.question())
 	if !d.Allowed {
 		return nil, &d.Refusals[0]
@@ -64,7 +67,8 @@ func StillAllowed(r *Redemption) bool {
 func (r *Redemption) question() Question {
 	return Question{
 		Now: r.Now, Who: r.Holder, Purpose: r.Token.Purpose, Photo: r.Photo, Rendition: r.Token.Rendition,
-		Recipient: r.Token.Recipient, Channel: r.Token.Channel, Campaign: r.Campaign, Record: r.Record, Policies: r.Policies,
+		Recipient: r.Token.Recipient, Channel: r.Token.Channel, Campaign: r.Campaign, Authorization: r.Token.Authorization,
+		Record: r.Record, Policies: r.Policies,
 	}
 }
 
@@ -103,7 +107,7 @@ func Commit(ctx context.Context, c UseCommitter, a *Approval, source string) (*P
 	if !ok {
 		return nil, ErrSuperseded
 	}
-	return &Permit{purpose: a.token.Purpose, practice: a.token.Practice, photo: a.token.Photo, rendition: a.token.Rendition,
+	return &Permit{purpose: a.token.Purpose, practice: a.token.Practice, photo: a.token.Photo, rendition: a.token.Rendition, authorization: a.token.Authorization,
 		minted: true, Use: a.use, outcome: a.entry(audit.Complete, source)}, nil
 }
 
@@ -124,7 +128,10 @@ type Permit struct {
 	rendition string
 	minted    bool
 	spent     atomic.Bool
-	outcome   *audit.Entry
+
+	authorization id.Authorization // marketing: of the copy
+
+	outcome *audit.Entry
 
 	Use Use // which use of which token it belongs to
 }
@@ -132,10 +139,10 @@ type Permit struct {
 // ErrNoPermit reports a photo that was about to be opened without the right to.
 var ErrNoPermit = errors.New("consent: no permit to open this photo")
 
-// Spend uses the permit up for exactly this rendition. A nil, zero, spent or
-// foreign Permit is refused.
-func (p *Permit) Spend(practice id.Practice, photo id.Photo, rendition string) error {
-	if p == nil || !p.minted || p.practice != practice || p.photo != photo || p.rendition != rendition {
+// Spend uses the permit up for exactly this rendition: the photo's own, or the
+// copy under that authorization. A nil, zero, spent or foreign Permit is refused.
+func (p *Permit) Spend(practice id.Practice, photo id.Photo, a id.Authorization, rendition string) error {
+	if p == nil || !p.minted || p.practice != practice || p.photo != photo || p.authorization != a || p.rendition != rendition {
 		return ErrNoPermit
 	}
 	if p.spent.Swap(true) {

@@ -27,17 +27,19 @@ func (c *commits) CommitUse(_ context.Context, _ consent.Fence, _ consent.Use, e
 }
 
 func redemption() *consent.Redemption {
-	holder := who(consent.Marketing)
+	holder, a := who(consent.Marketing), complete()
 	return &consent.Redemption{
-		Now: now, Holder: holder, HolderActive: true, Photo: consent.Photo{ID: photo, Patient: patient, Ready: true}, Campaign: running(), Record: recordWith(complete()),
+		Now: now, Holder: holder, HolderActive: true, Photo: consent.Photo{ID: photo, Patient: patient, Ready: true}, Campaign: running(), Record: recordWith(a),
 		Token: consent.Token{ID: id.New[id.Token](), Practice: practice, Account: holder.Account, Patient: patient, Photo: photo,
-			Rendition: "web", Purpose: consent.ForMarketing, Recipient: "Clinic website", Channel: "website",
+			Rendition: "web", Purpose: consent.ForMarketing, Recipient: "Clinic website", Channel: "website", Authorization: a.ID,
 			Form: consent.InPath, Uses: 1, IssuedAt: now.Add(-time.Second), ExpiresAt: now.Add(time.Minute)},
 	}
 }
 
 func TestPermitOpensOneRenditionOnce(t *testing.T) {
-	approval, refusal := consent.DecideUse(redemption())
+	r := redemption()
+	of := r.Token.Authorization
+	approval, refusal := consent.DecideUse(r)
 	if refusal != nil {
 		t.Fatal(refusal)
 	}
@@ -50,29 +52,31 @@ func TestPermitOpensOneRenditionOnce(t *testing.T) {
 		t.Errorf("the intent does not name what allowed it: %+v", c.entry)
 	}
 	for name, err := range map[string]error{
-		"another practice":  p.Spend(id.New[id.Practice](), photo, "web"),
-		"another photo":     p.Spend(practice, id.New[id.Photo](), "web"),
-		"another rendition": p.Spend(practice, photo, "original"),
+		"another practice":  p.Spend(id.New[id.Practice](), photo, of, "web"),
+		"another photo":     p.Spend(practice, id.New[id.Photo](), of, "web"),
+		"another rendition": p.Spend(practice, photo, of, "original"),
+		"the photo's own":   p.Spend(practice, photo, "", "web"),
+		"another's copy":    p.Spend(practice, photo, id.New[id.Authorization](), "web"),
 	} {
 		if !errors.Is(err, consent.ErrNoPermit) {
 			t.Errorf("%s opened: %v", name, err)
 		}
 	}
-	if err := p.Spend(practice, photo, "web"); err != nil {
+	if err := p.Spend(practice, photo, of, "web"); err != nil {
 		t.Fatal(err)
 	}
-	if err := p.Spend(practice, photo, "web"); !errors.Is(err, consent.ErrNoPermit) {
+	if err := p.Spend(practice, photo, of, "web"); !errors.Is(err, consent.ErrNoPermit) {
 		t.Errorf("opened twice: %v", err)
 	}
 }
 
 func TestNoPermitWithoutADurableUse(t *testing.T) {
 	var zero consent.Permit
-	if err := zero.Spend("", "", ""); !errors.Is(err, consent.ErrNoPermit) {
+	if err := zero.Spend("", "", "", ""); !errors.Is(err, consent.ErrNoPermit) {
 		t.Errorf("the zero permit opened: %v", err)
 	}
 	var none *consent.Permit
-	if err := none.Spend(practice, photo, "web"); !errors.Is(err, consent.ErrNoPermit) {
+	if err := none.Spend(practice, photo, "", "web"); !errors.Is(err, consent.ErrNoPermit) {
 		t.Errorf("nil opened: %v", err)
 	}
 	if p, err := consent.Commit(t.Context(), &commits{ok: true}, &consent.Approval{}, ""); p != nil || err == nil {

@@ -87,10 +87,13 @@ type Token struct {
 	Recipient string      `json:"recipient,omitempty"`
 	Channel   string      `json:"channel,omitempty"`
 	Campaign  id.Campaign `json:"campaign,omitempty"`
-	Form      Form        `json:"form"`
-	Uses      int         `json:"uses"`
-	IssuedAt  time.Time   `json:"issued_at"`
-	ExpiresAt time.Time   `json:"expires_at"`
+	// Authorization is whose copies a marketing token opens; no other's.
+	Authorization id.Authorization `json:"authorization,omitempty"`
+
+	Form      Form      `json:"form"`
+	Uses      int       `json:"uses"`
+	IssuedAt  time.Time `json:"issued_at"`
+	ExpiresAt time.Time `json:"expires_at"`
 }
 
 // Use is one intent to deliver under a token.

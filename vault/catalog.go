@@ -100,6 +100,8 @@ type Patients interface {
 // Where it ends what earlier releases for marketing stood on, a takedown opens
 // for each of them in the same transaction; where it shows that one was not
 // allowed when it was made, an event says that a review is owed.
+// The keys of those copies for marketing that may not be kept any more go with
+// it, too.
 type Records interface {
 	// Record reads a patient's record whole and checks it against the head.
 	Record(ctx context.Context, p id.Patient) (*consent.Record, error)
@@ -187,8 +189,23 @@ type Derivations interface {
 	// PhotoKey reads the wrapped data key of a photo; with an authorization,
 	// that of its copies under it. ErrNotFound.
 	PhotoKey(ctx context.Context, p id.Photo, a id.Authorization) (*PhotoKey, error)
+	// AddCopy makes a copy one of those that marketing has under
+	// key.Authorization; the first brings the key. The object must still be
+	// pending. ErrGone when object or photo was lost, the authorization is not
+	// in force any more, the photo's rendition is no more the copy's source, or
+	// another was first: with the same copy, or with another key.
+	AddCopy(ctx context.Context, p id.Patient, key *PhotoKey, c Copy, e *audit.Entry) error
+	// CopyHolders lists patients of whose photos there are copies under an
+	// authorization that ends by a date not after `by`; zero: under any.
+	CopyHolders(ctx context.Context, by time.Time) ([]id.Patient, error)
+	// EndCopies removes the keys of the patient's copies that may not be kept on
+	// the record as it is now, and lets their objects die, as everything that is
+	// added to the record does by itself. It returns how many keys; with none, e
+	// is not used.
+	EndCopies(ctx context.Context, p id.Patient, e *audit.Entry) (int, error)
 	// AddRendition makes r, whose object must still be pending, a rendition of
-	// a ready photo. One of the same name goes and its object dies. ErrGone
+	// a ready photo. One of the same name goes, its object dies, and the copies
+	// that were made of it end. ErrGone
 	// when object or photo was lost.
 	AddRendition(ctx context.Context, p id.Photo, r Rendition, e *audit.Entry) error
 }

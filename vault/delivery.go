@@ -257,7 +257,7 @@ func (w *watch) decideAgain(ctx context.Context, d *Delivery, asked time.Time) b
 		return false
 	}
 	rel.Policies = w.service.Policies
-	if !consent.StillAllowed(&rel.Redemption) {
+	if rel.Key == nil || !consent.StillAllowed(&rel.Redemption) {
 		return false
 	}
 	d.confirm(asked, basisOf(&rel.Redemption))

@@ -144,7 +144,7 @@ func (s *Service) openSource(ctx context.Context, permit *consent.DerivePermit, 
 	if r == nil {
 		return nil, ErrNotFound
 	}
-	key, err := s.photoKey(ctx, p, "")
+	key, err := s.photoKey(ctx, p)
 	if err != nil {
 		return nil, err
 	}
@@ -170,14 +170,13 @@ func (s *Service) openSource(ctx context.Context, permit *consent.DerivePermit, 
 	return plain, nil
 }
 
-// photoKey unwraps the data key of a photo, or of its copies under an
-// authorization. The caller destroys it.
-func (s *Service) photoKey(ctx context.Context, p *Photo, a id.Authorization) (*secret.Key, error) {
-	wrapped, err := s.Catalogs.ForPractice(p.Practice).PhotoKey(ctx, p.ID, a)
+// photoKey unwraps the photo's own data key. The caller destroys it.
+func (s *Service) photoKey(ctx context.Context, p *Photo) (*secret.Key, error) {
+	wrapped, err := s.Catalogs.ForPractice(p.Practice).PhotoKey(ctx, p.ID, "")
 	if err != nil {
 		return nil, err
 	}
-	key, err := s.Keys.UnwrapDataKey(ctx, PhotoKeyContext(p.Practice, p.ID, a), wrapped.Wrapped)
+	key, err := s.Keys.UnwrapDataKey(ctx, PhotoKeyContext(p.Practice, p.ID, ""), wrapped.Wrapped)
 	return key, translate(err)
 }
 
@@ -187,12 +186,15 @@ func (s *Service) storeDerived(ctx context.Context, permit *consent.DerivePermit
 	if err := permit.Store(p.Practice, p.ID, d.rendition, d.authorization); err != nil {
 		return nil, err
 	}
-	key, err := s.photoKey(ctx, p, "")
+	made.Name = d.rendition
+	if d.authorization != "" {
+		return s.storeCopy(ctx, permit, d, p, made)
+	}
+	key, err := s.photoKey(ctx, p)
 	if err != nil {
 		return nil, err
 	}
 	defer key.Destroy()
-	made.Name = d.rendition
 	r, err := s.put(ctx, key, p, "", made)
 	if err == nil {
 		err = s.Catalogs.ForPractice(p.Practice).AddRendition(ctx, p.ID, *r, permit.Outcome(audit.Complete, ""))
@@ -211,7 +213,7 @@ func (s *Service) put(ctx context.Context, key *secret.Key, p *Photo, a id.Autho
 	if err != nil {
 		return nil, err
 	}
-	o := Object{ID: object, Area: string(blobs.Photos), Owner: string(p.ID), Size: int64(len(sealed))}
+	o := Object{ID: object, Area: string(blobs.Photos), Owner: string(p.ID), Size: int64(len(sealed)), Authorization: a}
 	if err := s.Catalogs.ForPractice(p.Practice).PlanObjects(ctx, o); err != nil {
 		return nil, err
 	}

@@ -33,6 +33,9 @@ var remedies = map[string]struct{ sentence, do string }{
 	"row_missing":       {"the log has its making and not its end, but the row is gone", "restore it from the newest backup"},
 	"row_rolled_back":   {"the log has an event that the row does not know: an older state was put back", "treat it as an attack; restore from the newest backup; what was released since is in the log"},
 	"key_missing":       {"the photo is ready, but its wrapped key is gone", "restore the row of photo_key from the newest backup, or delete the photo"},
+	"copies_put_back":   {"the key of copies for marketing is there, but their authorization was ended, or the photo deleted or restricted", "treat it as an attack: it was put back; the service does not open it, and removes it within the hour"},
+	"copies_overdue":    {"an authorization ended by date more than a day ago, and the key of its copies is still there", "run the service: its sweep removes it"},
+	"object_orphaned":   {"the catalog's list holds an object as live that no photo and no copy for marketing uses", "it opens nothing; remove its row, and find out who can write to the database"},
 	"key_refused":       {"no version of the key-encryption key opens the photo's wrapped key", "look at the key service; if its old versions were erased, the photo cannot be had back"},
 	"object_missing":    {"an object that is in use is gone from the object store", "restore it from the object store's versions or backup, or delete the photo"},
 	"object_size":       {"an object has another size than was sealed", "restore it from the object store's versions or backup"},
@@ -108,7 +111,8 @@ type pass struct {
 	takedowns map[id.Takedown]*consent.Takedown
 	confirmed map[id.Takedown]int // confirmations that there are
 	photos    map[id.Photo]*Photo
-	wrapped   map[id.Photo]*PhotoKey
+	wrapped   map[id.Photo]*PhotoKey         // the photo's own
+	copies    []*PhotoKey                    // for marketing
 	patients  map[id.Patient]*consent.Record // nil: broken
 	named     map[id.Patient]bool            // has a row of its own
 	objects   map[id.Object]StoredObject
@@ -139,6 +143,7 @@ func (f *Fsck) pass(ctx context.Context, read bool) (*FsckReport, error) {
 		}
 	}
 	p.compare()
+	p.compareCopies()
 	slices.SortFunc(p.report.Findings, func(a, b Finding) int { return cmp.Or(cmp.Compare(a.Code, b.Code), cmp.Compare(a.Where, b.Where)) })
 	p.report.Findings = slices.Compact(p.report.Findings)
 	return p.report, nil
@@ -182,7 +187,11 @@ func (p *pass) rows(ctx context.Context) error {
 			v.Receipt = nil // not needed, and the largest part
 			p.photos[v.ID] = v
 		case *PhotoKey:
-			p.wrapped[v.Photo] = v
+			if v.Authorization != "" {
+				p.copies = append(p.copies, v)
+			} else {
+				p.wrapped[v.Photo] = v
+			}
 		case id.Patient:
 			p.named[v] = true
 		case *Segment:
@@ -263,16 +272,30 @@ func (p *pass) store(ctx context.Context) error {
 			p.find("object_size", where)
 		}
 	}
-	for _, photo := range p.photos {
-		if photo.State != Ready {
-			continue
+	used := map[id.Object]bool{}
+	use := func(r *Rendition) {
+		used[r.Object] = true
+		if size, there := sizes[r.Object]; there && size != seal.SealedSize(r.Size) {
+			p.find("object_size", "photos "+string(r.Object))
+		} else if !there {
+			p.find("object_missing", "photos "+string(r.Object))
 		}
-		for _, r := range photo.Renditions {
-			if size, there := sizes[r.Object]; there && size != seal.SealedSize(r.Size) {
-				p.find("object_size", "photos "+string(r.Object))
-			} else if !there {
-				p.find("object_missing", "photos "+string(r.Object))
+	}
+	for _, photo := range p.photos {
+		for i := range photo.Renditions {
+			if photo.State == Ready {
+				use(&photo.Renditions[i])
 			}
+		}
+	}
+	for _, key := range p.copies {
+		for i := range key.Copies {
+			use(&key.Copies[i].Rendition)
+		}
+	}
+	for o, row := range p.objects {
+		if row.State == "live" && row.Area == string(blobs.Photos) && !used[o] {
+			p.find("object_orphaned", row.Area+" "+string(o))
 		}
 	}
 	return nil
@@ -301,10 +324,38 @@ func (p *pass) renditions(context.Context) error {
 			p.find("key_missing", "photo "+string(photo.ID))
 		}
 		for _, r := range photo.Renditions {
-			if o := p.objects[r.Object]; o.State != "live" || o.Owner != string(photo.ID) {
-				p.find("object_unlisted", "photo "+string(photo.ID)+" "+r.Name)
-			}
+			p.listed(&r, photo.ID, "", "photo "+string(photo.ID)+" "+r.Name)
+		}
+	}
+	for _, key := range p.copies {
+		for _, c := range key.Copies {
+			p.listed(&c.Rendition, key.Photo, key.Authorization, "copy "+copyName(key)+" "+c.Name)
 		}
 	}
 	return nil
+}
+
+func (p *pass) listed(r *Rendition, photo id.Photo, a id.Authorization, where string) {
+	if o := p.objects[r.Object]; o.State != "live" || o.Owner != string(photo) || o.Authorization != a {
+		p.find("object_unlisted", where)
+	}
+}
+
+func copyName(k *PhotoKey) string { return string(k.Photo) + "/" + string(k.Authorization) }
+
+// compareCopies holds the keys of marketing's copies against the records that
+// allow them.
+func (p *pass) compareCopies() {
+	for _, key := range p.copies {
+		photo := p.photos[key.Photo]
+		switch {
+		case photo == nil || photo.State != Ready:
+			p.find("copies_put_back", "photo_key "+copyName(key))
+		case p.patients[photo.Patient] == nil: // found already
+		case p.patients[photo.Patient].EndedCopies(key.Authorization, key.Photo):
+			p.find("copies_put_back", "photo_key "+copyName(key))
+		case !key.KeepUntil.IsZero() && time.Since(key.KeepUntil) > 24*time.Hour:
+			p.find("copies_overdue", "photo_key "+copyName(key))
+		}
+	}
 }

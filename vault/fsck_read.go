@@ -14,24 +14,44 @@ import (
 	"photovault/consent"
 	"photovault/vault/audit"
 	"photovault/vault/blobs"
-	"photovault/vault/id"
 	"photovault/vault/seal"
 )
 
 // readers is how many photos are read at once.
 const fsckReaders = 2
 
-// read authenticates every rendition of every ready photo, each photo under a
-// verify permit of its own, whose entry is durable before a byte is opened.
+// readable are renditions of a photo under one key: its own, or copies for
+// marketing.
+type readable struct {
+	photo      *Photo
+	key        *PhotoKey
+	renditions []Rendition
+	name       string
+}
+
+// read authenticates every rendition and every copy of every ready photo, each
+// key under a verify permit of its own, whose entry is durable before a byte is
+// opened.
 func (p *pass) read(ctx context.Context) error {
 	var total int64
-	var ready []id.Photo
+	var work []readable
 	for _, photo := range slices.Sorted(maps.Keys(p.photos)) {
 		if v := p.photos[photo]; v.State == Ready && p.wrapped[photo] != nil {
-			ready = append(ready, photo)
-			for _, r := range v.Renditions {
-				total += r.Size
+			work = append(work, readable{v, p.wrapped[photo], v.Renditions, "photo " + string(photo)})
+		}
+	}
+	for _, key := range p.copies {
+		if v := p.photos[key.Photo]; v != nil && v.State == Ready {
+			one := readable{v, key, nil, "copy " + copyName(key)}
+			for _, c := range key.Copies {
+				one.renditions = append(one.renditions, c.Rendition)
 			}
+			work = append(work, one)
+		}
+	}
+	for _, one := range work {
+		for _, r := range one.renditions {
+			total += r.Size
 		}
 	}
 	g, gctx := errgroup.WithContext(ctx)
@@ -48,9 +68,9 @@ func (p *pass) read(ctx context.Context) error {
 			p.progress("data", p.report.Bytes, total)
 		}
 	}()
-	for _, photo := range ready {
+	for _, one := range work {
 		g.Go(func() error {
-			v, err := p.verifyPhoto(gctx, p.photos[photo], p.wrapped[photo])
+			v, err := p.verify(gctx, one)
 			if err == nil {
 				found <- v
 			}
@@ -98,17 +118,18 @@ func (v *verified) find(code, where string) {
 	v.codes = append(v.codes, struct{ code, where string }{code, where})
 }
 
-func (p *pass) verifyPhoto(ctx context.Context, photo *Photo, wrapped *PhotoKey) (v verified, err error) {
+func (p *pass) verify(ctx context.Context, one readable) (v verified, err error) {
+	photo := one.photo
 	permit, err := consent.CommitVerify(ctx, p.db, p.Practice, photo.Patient, photo.ID)
 	if err != nil {
 		return v, err
 	}
-	for _, r := range photo.Renditions {
-		digest, err := p.digest(ctx, permit, photo, &r, wrapped)
-		where := "photo " + string(photo.ID) + " " + r.Name
+	for _, r := range one.renditions {
+		digest, err := p.digest(ctx, permit, photo, &r, one.key)
+		where := one.name + " " + r.Name
 		switch {
 		case errors.Is(err, errKeyRefused):
-			v.find("key_refused", "photo "+string(photo.ID))
+			v.find("key_refused", one.name)
 		case errors.Is(err, blobs.ErrNotFound): // found by listing
 		case errors.Is(err, ErrBroken), err == nil && digest != r.SHA256:
 			v.find("object_broken", where)

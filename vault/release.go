@@ -160,6 +160,9 @@ func (rel *Release) approve(req ContentRequest) (*consent.Approval, *Rendition, 
 		return nil, nil, refusal
 	}
 	rendition := rel.Photo.rendition(rel.Token.Rendition)
+	if rel.Token.Authorization != "" {
+		rendition = rel.Key.copyOf(rendition)
+	}
 	if rendition == nil || rel.Key == nil {
 		return nil, nil, &consent.Refusal{Code: "photo_revoked"}
 	}
@@ -224,7 +227,7 @@ func (s *Service) fetch(ctx context.Context, rel *Release, r *Rendition, got *fe
 	t := &rel.Token
 	g, gctx := errgroup.WithContext(ctx)
 	g.Go(func() (err error) {
-		got.key, err = s.Keys.UnwrapDataKey(gctx, PhotoKeyContext(t.Practice, t.Photo, ""), rel.Key.Wrapped)
+		got.key, err = s.Keys.UnwrapDataKey(gctx, PhotoKeyContext(t.Practice, t.Photo, t.Authorization), rel.Key.Wrapped)
 		return err
 	})
 	g.Go(func() (err error) {
@@ -244,10 +247,10 @@ func (s *Service) fetch(ctx context.Context, rel *Release, r *Rendition, got *fe
 // It takes over what was fetched.
 func (s *Service) openRendition(permit *consent.Permit, rel *Release, r *Rendition, got *fetched) (plaintext, error) {
 	t := &rel.Token
-	if err := permit.Spend(t.Practice, t.Photo, r.Name); err != nil {
+	if err := permit.Spend(t.Practice, t.Photo, t.Authorization, r.Name); err != nil {
 		return nil, err
 	}
-	sealed, bind := got.sealed, renditionContext(t.Practice, t.Photo, "", r.Name, r.Object)
+	sealed, bind := got.sealed, renditionContext(t.Practice, t.Photo, t.Authorization, r.Name, r.Object)
 	reader, err := seal.NewReaderAt(sealed, seal.SealedSize(r.Size), got.key.Bytes(), bind)
 	if err != nil {
 		return nil, translate(err)

@@ -38,6 +38,9 @@ func (s *Service) Run(ctx context.Context) error {
 	wg.Go(func() { s.every(ctx, time.Hour, "upload keys", s.renewUploadKeys) })
 	wg.Go(func() { s.every(ctx, 3*time.Second, "practice keys", s.Catalogs.RefreshKeys) })
 	wg.Go(func() { s.every(ctx, time.Hour, "rows against the log", s.review) })
+	wg.Go(func() {
+		s.every(ctx, time.Hour, "copies for marketing", func(ctx context.Context) error { _, err := s.sweepCopies(ctx, true); return err })
+	})
 	wg.Wait()
 	// What was written last is chained too, if the database still answers.
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
@@ -118,10 +121,12 @@ func (s *Service) review(ctx context.Context) error {
 type Swept struct {
 	Uploads int // expired and ended
 	Objects int // removed from the blob store
+	Copies  int // keys of copies whose authorization has ended by date
 }
 
-// Sweep ends expired uploads and removes dead objects: those of ended uploads,
-// of deleted photos, and those that were planned but never committed.
+// Sweep ends expired uploads and the copies under expired authorizations, and
+// removes dead objects: those of ended uploads and copies, of deleted photos,
+// and those that were planned but never committed.
 func (s *Service) Sweep(ctx context.Context) (Swept, error) {
 	var (
 		done Swept
@@ -138,6 +143,8 @@ func (s *Service) Sweep(ctx context.Context) (Swept, error) {
 			errs = errors.Join(errs, err)
 		}
 	}
+	done.Copies, err = s.sweepCopies(ctx, false)
+	errs = errors.Join(errs, err)
 	for {
 		dead, err := s.Catalogs.TakeDead(ctx, s.now().Add(-s.SweepAge), 200)
 		errs = errors.Join(errs, err)

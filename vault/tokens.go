@@ -44,7 +44,7 @@ func (s *Service) IssueToken(ctx context.Context, who consent.Principal, r Token
 	if err := s.allow(ctx, who, act, e); err != nil {
 		return nil, "", err
 	}
-	q, err := s.question(ctx, who, &r)
+	q, photo, err := s.question(ctx, who, &r)
 	if err != nil {
 		return nil, "", s.failed(ctx, who, e, err)
 	}
@@ -53,10 +53,15 @@ func (s *Service) IssueToken(ctx context.Context, who consent.Principal, r Token
 	if !d.Allowed {
 		return nil, "", s.deny(ctx, who, e, d.Refusals...)
 	}
+	if d.Authorization != "" {
+		if err := s.ensureCopy(ctx, who, photo, r.Rendition, d.Authorization); err != nil {
+			return nil, "", s.failed(ctx, who, e, err)
+		}
+	}
 	b := consent.NewBearer(consent.TokenPrefix)
 	t := &consent.Token{ID: id.New[id.Token](), Hash: b.Hash(), Practice: who.Practice, Account: who.Account,
 		Patient: q.Photo.Patient, Photo: q.Photo.ID, Rendition: r.Rendition, Purpose: r.Purpose, Recipient: r.Recipient,
-		Channel: r.Channel, Campaign: r.Campaign, Form: r.Form, Uses: r.Uses, IssuedAt: q.Now, ExpiresAt: q.Now.Add(r.Life)}
+		Channel: r.Channel, Campaign: r.Campaign, Authorization: d.Authorization, Form: r.Form, Uses: r.Uses, IssuedAt: q.Now, ExpiresAt: q.Now.Add(r.Life)}
 	e.Subject, e.Records = string(t.ID), d.Basis
 	if err := s.Catalogs.ForPractice(who.Practice).AddToken(ctx, t, e); err != nil {
 		return nil, "", s.failed(ctx, who, e, err)
@@ -65,22 +70,22 @@ func (s *Service) IssueToken(ctx context.Context, who consent.Principal, r Token
 }
 
 // question gathers what a request is decided on.
-func (s *Service) question(ctx context.Context, who consent.Principal, r *TokenRequest) (*consent.Question, error) {
+func (s *Service) question(ctx context.Context, who consent.Principal, r *TokenRequest) (*consent.Question, *Photo, error) {
 	catalog := s.Catalogs.ForPractice(who.Practice)
 	photo, err := s.photo(ctx, who, r.Photo)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	record, err := catalog.Record(ctx, photo.Patient)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	ca, err := campaign(ctx, catalog, r.Campaign)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	return &consent.Question{Now: s.now(), Who: who, Purpose: r.Purpose, Photo: photo.Subject(), Rendition: r.Rendition,
-		Recipient: r.Recipient, Channel: r.Channel, Campaign: ca, Record: record, Policies: s.Policies}, nil
+		Recipient: r.Recipient, Channel: r.Channel, Campaign: ca, Record: record, Policies: s.Policies}, photo, nil
 }
 
 // Explanation is a decision that released nothing.
@@ -129,7 +134,7 @@ func (s *Service) Explain(ctx context.Context, who consent.Principal, as id.Acco
 		}
 		asking = consent.Principal{Practice: who.Practice, Account: as, Role: list[i].Role}
 	}
-	q, err := s.question(ctx, asking, &r)
+	q, _, err := s.question(ctx, asking, &r)
 	if err != nil {
 		return nil, s.failed(ctx, who, e, err)
 	}

@@ -86,11 +86,35 @@ type Job struct {
 }
 
 // PhotoKey is a photo's wrapped data key. Removing the row is what revokes a
-// photo: the running system can never open it again.
+// photo: the running system can never open it again. With an authorization it
+// is the key of the copies that were made for marketing under that, and ends
+// with it.
 type PhotoKey struct {
 	Photo         id.Photo         `json:"photo"`
-	Authorization id.Authorization `json:"authorization,omitempty"` // for marketing renditions
+	Authorization id.Authorization `json:"authorization,omitempty"`
 	Wrapped       []byte           `json:"wrapped"`
+
+	Copies    []Copy    `json:"copies,omitempty"`
+	KeepUntil time.Time `json:"keep_until,omitzero"` // when the authorization ends by date
+}
+
+// Copy is a rendition that was copied for marketing.
+type Copy struct {
+	Rendition
+	Source id.Object `json:"source"` // the photo's own rendition that it was made from
+}
+
+// copyOf returns the copy of a photo's rendition as that is now; nil: there is none.
+func (k *PhotoKey) copyOf(r *Rendition) *Rendition {
+	if k == nil || r == nil {
+		return nil
+	}
+	for i := range k.Copies {
+		if c := &k.Copies[i]; c.Name == r.Name && c.Source == r.Object {
+			return &c.Rendition
+		}
+	}
+	return nil
 }
 
 // UploadKey is one key pair that tablets seal to; the pair is derived from the
@@ -113,4 +137,6 @@ type Object struct {
 	Area  string // blobs.Area
 	Owner string // id of the photo or upload
 	Size  int64
+	// Authorization is set for copies that are made for marketing.
+	Authorization id.Authorization
 }

@@ -71,6 +71,7 @@ type Service struct {
 	fair     fair
 	wake     chan struct{} // a photo was received
 	deriving chan struct{} // derivations under way
+	copying  chan struct{} // the copy for marketing that is being made
 	segments chan []byte   // buffers for segments: bounds the memory of uploads
 	streams  watch
 	refused  recent         // refusals and peeks of tokens
@@ -100,7 +101,7 @@ func New(c Config) (*Service, error) {
 	c.CheckpointAt = or(c.CheckpointAt, 500*time.Millisecond)
 	c.UploadBuffers = or(c.UploadBuffers, 48)
 	c.UploadWait = or(c.UploadWait, 10*time.Second)
-	s := &Service{Config: c, wake: make(chan struct{}, 1), leaving: make(chan struct{}), deriving: make(chan struct{}, maxDerivations), segments: make(chan []byte, c.UploadBuffers)}
+	s := &Service{Config: c, wake: make(chan struct{}, 1), leaving: make(chan struct{}), deriving: make(chan struct{}, maxDerivations), copying: make(chan struct{}, 1), segments: make(chan []byte, c.UploadBuffers)}
 	for range c.UploadBuffers {
 		s.segments <- nil // made when first needed
 	}

@@ -71,6 +71,7 @@ const (
 	PhotoDelete        Action = "photo.delete"
 	PhotoVerify        Action = "photo.verify" // fsck authenticated its renditions; no byte left
 	PhotoDerive        Action = "photo.derive" // a rendition was made of stored ones; no byte left
+	CopiesEnd          Action = "copies.end"   // keys of copies for marketing went, because the authorization has ended
 	TokenIssue         Action = "token.issue"
 	Release            Action = "photo.release"
 	UploadKeysRotate   Action = "upload-keys.rotate"

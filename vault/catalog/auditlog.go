@@ -5,6 +5,7 @@ import (
 	"crypto/hmac"
 	"errors"
 	"fmt"
+	"slices"
 
 	"photovault/vault"
 	"photovault/vault/audit"
@@ -26,8 +27,9 @@ func (c *practice) change(ctx context.Context, e *audit.Entry, fn func(tx querie
 	if err != nil {
 		return err
 	}
-	entry := *e
 	return c.d.write(ctx, func(tx querier) error {
+		entry := *e // anew for each attempt
+		entry.Records = slices.Clip(entry.Records)
 		if err := fn(tx, k, &entry); err != nil {
 			return err
 		}

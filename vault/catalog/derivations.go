@@ -37,21 +37,8 @@ func (c *practice) PhotoKey(ctx context.Context, p id.Photo, a id.Authorization)
 	if err != nil {
 		return nil, err
 	}
-	var key *vault.PhotoKey
-	err = c.d.read().one(ctx, `SELECT sealed FROM photo_key WHERE practice = $1 AND photo = $2 AND authorization_id = $3`, []any{c.p, p, a},
-		func(scan scanner) (err error) {
-			var sealed []byte
-			if err := scan(&sealed); err != nil {
-				return err
-			}
-			key, err = openPhotoKey(k, p, a, sealed)
-			return err
-		})
+	key, _, err := c.photoKey(ctx, c.d.read(), k, p, a)
 	return key, err
-}
-
-func openPhotoKey(k *practiceKeys, p id.Photo, a id.Authorization, sealed []byte) (*vault.PhotoKey, error) {
-	return openRow(k, photoKeyPlace(k.practice, p, a), sealed, func(v *vault.PhotoKey) bool { return v.Photo == p && v.Authorization == a })
 }
 
 func (c *practice) AddRendition(ctx context.Context, p id.Photo, r vault.Rendition, e *audit.Entry) error {
@@ -71,7 +58,12 @@ func (c *practice) AddRendition(ctx context.Context, p id.Photo, r vault.Renditi
 			photo.Renditions = append(photo.Renditions, r)
 			return c.putPhoto(ctx, tx, k, photo)
 		}
-		if err := c.killObject(ctx, tx, photo.Renditions[i].Object); err != nil {
+		old := photo.Renditions[i].Object
+		if err := c.killObject(ctx, tx, old); err != nil {
+			return err
+		}
+		// What marketing copied from it is not the photo's rendition any more.
+		if err := c.endCopiesOf(ctx, tx, k, p, old); err != nil {
 			return err
 		}
 		photo.Renditions[i] = r

@@ -102,14 +102,14 @@ var sealedTables = []inspected{
 		v, err := r.open(k)
 		return string(r.id), v, err
 	}},
-	{"photo_key", []string{"photo", "authorization_id"}, "tt", "", func(k *practiceKeys, key []any, scan func(...any) error) (string, any, error) {
-		var sealed []byte
-		if err := scan(&sealed); err != nil {
+	{"photo_key", []string{"photo", "authorization_id"}, "tt", "keep_until", func(k *practiceKeys, key []any, scan func(...any) error) (string, any, error) {
+		var r photoKeyRow
+		if err := scan(&r.keepUntil, &r.sealed); err != nil {
 			return "", nil, err
 		}
-		photo, a := id.Photo(text(key[0])), id.Authorization(text(key[1]))
-		v, err := openPhotoKey(k, photo, a, sealed)
-		return string(photo), v, err
+		r.photo, r.authorization = id.Photo(text(key[0])), id.Authorization(text(key[1]))
+		v, err := r.open(k)
+		return r.name(), v, err
 	}},
 	{"upload", []string{"id"}, "t", "photo, owner, length, received, expires_at, partial", func(k *practiceKeys, key []any, scan func(...any) error) (string, any, error) {
 		r := uploadRow{practice: k.practice}
@@ -131,18 +131,20 @@ var sealedTables = []inspected{
 		v, err := openSegment(k, u, start, size, object, sealed)
 		return fmt.Sprintf("%s/%d", u, start), v, err
 	}},
-	{"token", []string{"id"}, "t", "hash, account, patient, photo, expires_at", func(k *practiceKeys, key []any, scan func(...any) error) (string, any, error) {
+	{"token", []string{"id"}, "t", "hash, account, patient, photo, expires_at, campaign, authorization_id", func(k *practiceKeys, key []any, scan func(...any) error) (string, any, error) {
 		var hash, sealed []byte
 		var account id.Account
 		var patient id.Patient
 		var photo id.Photo
 		var expires int64
-		if err := scan(&hash, &account, &patient, &photo, &expires, &sealed); err != nil {
+		var campaign id.Campaign
+		var authorization id.Authorization
+		if err := scan(&hash, &account, &patient, &photo, &expires, &campaign, &authorization, &sealed); err != nil {
 			return "", nil, err
 		}
 		_, err := openRow(k, place{"token", k.practice, text(key[0]), 1}, sealed, func(v *consent.Token) bool {
 			return v.Practice == k.practice && string(v.ID) == text(key[0]) && bytes.Equal(v.Hash[:], hash) && v.Account == account &&
-				v.Patient == patient && v.Photo == photo && ms(v.ExpiresAt) == expires
+				v.Patient == patient && v.Photo == photo && ms(v.ExpiresAt) == expires && v.Campaign == campaign && v.Authorization == authorization
 		})
 		return text(key[0]), nil, err
 	}},
@@ -345,10 +347,10 @@ func keyText(key []any, kinds string) string {
 func (c *practice) InspectObjects(ctx context.Context, f func(vault.StoredObject) error) error {
 	for after := id.Object(""); ; {
 		var page []vault.StoredObject
-		err := c.d.read().each(ctx, `SELECT id, area, owner, size, state FROM object WHERE practice = $1 AND id > $2 ORDER BY id LIMIT $3`,
+		err := c.d.read().each(ctx, `SELECT id, area, owner, size, state, authorization_id FROM object WHERE practice = $1 AND id > $2 ORDER BY id LIMIT $3`,
 			[]any{c.p, after, inspectPage}, func(scan scanner) error {
 				var o vault.StoredObject
-				err := scan(&o.ID, &o.Area, &o.Owner, &o.Size, &o.State)
+				err := scan(&o.ID, &o.Area, &o.Owner, &o.Size, &o.State, &o.Authorization)
 				page = append(page, o)
 				return err
 			})

@@ -21,8 +21,8 @@ const (
 func (c *practice) PlanObjects(ctx context.Context, objects ...vault.Object) error {
 	return c.d.write(ctx, func(tx querier) error {
 		for _, o := range objects {
-			if _, err := tx.exec(ctx, `INSERT INTO object (practice, id, area, owner, size, state, changed_at)
-				VALUES ($1, $2, $3, $4, $5, $6, $7)`, c.p, o.ID, o.Area, o.Owner, o.Size, pending, c.d.nextOrd()); err != nil {
+			if _, err := tx.exec(ctx, `INSERT INTO object (practice, id, area, owner, size, state, changed_at, authorization_id)
+				VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`, c.p, o.ID, o.Area, o.Owner, o.Size, pending, c.d.nextOrd(), o.Authorization); err != nil {
 				return err
 			}
 		}
@@ -32,9 +32,14 @@ func (c *practice) PlanObjects(ctx context.Context, objects ...vault.Object) err
 
 // commitObject moves one object from pending to live. ErrGone.
 func (c *practice) commitObject(ctx context.Context, tx querier, o id.Object, owner string, size int64) error {
+	return c.commitCopyObject(ctx, tx, o, owner, "", size)
+}
+
+// commitCopyObject does so for one that was planned under an authorization.
+func (c *practice) commitCopyObject(ctx context.Context, tx querier, o id.Object, owner string, a id.Authorization, size int64) error {
 	n, err := tx.exec(ctx, `UPDATE object SET state = $1, changed_at = $2
-		WHERE practice = $3 AND id = $4 AND owner = $5 AND size = $6 AND state = $7`,
-		live, c.d.nextOrd(), c.p, o, owner, size, pending)
+		WHERE practice = $3 AND id = $4 AND owner = $5 AND size = $6 AND state = $7 AND authorization_id = $8`,
+		live, c.d.nextOrd(), c.p, o, owner, size, pending, a)
 	return count(n, err, vault.ErrGone)
 }
 
@@ -42,6 +47,14 @@ func (c *practice) commitObject(ctx context.Context, tx querier, o id.Object, ow
 func (c *practice) killObjects(ctx context.Context, tx querier, owner string) error {
 	_, err := tx.exec(ctx, `UPDATE object SET state = $1, changed_at = $2 WHERE practice = $3 AND owner = $4 AND state <> $1`,
 		dead, c.d.nextOrd(), c.p, owner)
+	return err
+}
+
+// killCopies lets those die that were made, or are being made, of a photo
+// under an authorization.
+func (c *practice) killCopies(ctx context.Context, tx querier, p id.Photo, a id.Authorization) error {
+	_, err := tx.exec(ctx, `UPDATE object SET state = $1, changed_at = $2 WHERE practice = $3 AND owner = $4 AND authorization_id = $5 AND state <> $1`,
+		dead, c.d.nextOrd(), c.p, p, a)
 	return err
 }
 

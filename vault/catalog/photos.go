@@ -232,20 +232,3 @@ func (c *practice) DeletePhoto(ctx context.Context, photo id.Photo, ev *consent.
 	c.d.seen.note(c.d.now(), now...)
 	return out, nil
 }
-
-func (c *practice) addPhotoKey(ctx context.Context, tx querier, k *practiceKeys, key *vault.PhotoKey) error {
-	if err := c.aboveFloor(ctx, tx, k, key.Wrapped); err != nil {
-		return err
-	}
-	sealed, err := sealRow(k, photoKeyPlace(c.p, key.Photo, key.Authorization), key)
-	if err != nil {
-		return err
-	}
-	_, err = tx.exec(ctx, `INSERT INTO photo_key (practice, photo, authorization_id, sealed) VALUES ($1, $2, $3, $4)`,
-		c.p, key.Photo, key.Authorization, sealed)
-	return err
-}
-
-func photoKeyPlace(p id.Practice, photo id.Photo, a id.Authorization) place {
-	return place{"photo_key", p, string(photo) + "/" + string(a), 1}
-}

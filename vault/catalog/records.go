@@ -177,7 +177,11 @@ func (c *practice) amend(ctx context.Context, patient id.Patient, e *audit.Entry
 			return err
 		}
 		more, err := c.aftermath(ctx, tx, k, r, p, e)
+		if err != nil {
+			return err
+		}
 		now = append(now, more...)
+		_, err = c.endCopies(ctx, tx, r, e)
 		return err
 	})
 	if err == nil {

@@ -11,10 +11,10 @@ import (
 
 // releaseQuery reads all that a redemption is decided on, in one statement and
 // so at one moment: each line adds the rows of one kind. The database's clock
-// stands in the token's line. The key is the clinical one; the key of a
-// marketing rendition would be bound to its authorization.
+// stands in the token's line. The key is that of the copies under the token's
+// authorization, or without one the photo's own.
 func releaseQuery(clock string) string {
-	return `SELECT 'token', t.practice, t.id, t.patient, t.account, t.photo, t.campaign, '', t.expires_at, ` + clock + `, t.sealed
+	return `SELECT 'token', t.practice, t.id, t.patient, t.account, t.photo, t.campaign, t.authorization_id, t.expires_at, ` + clock + `, t.sealed
 	FROM token t WHERE t.hash = $1
 UNION ALL SELECT 'account', x.practice, x.id, '', '', '', '', '', x.version, 0, x.sealed
 	FROM token t JOIN account x ON x.practice = t.practice AND x.id = t.account WHERE t.hash = $1
@@ -22,8 +22,8 @@ UNION ALL SELECT 'campaign', x.practice, x.id, '', '', '', '', '', x.version, 0,
 	FROM token t JOIN campaign x ON x.practice = t.practice AND x.id = t.campaign WHERE t.hash = $1
 UNION ALL SELECT 'photo', x.practice, x.id, x.patient, x.device, x.capture, x.state, '', x.version, 0, x.sealed
 	FROM token t JOIN photo x ON x.practice = t.practice AND x.id = t.photo WHERE t.hash = $1
-UNION ALL SELECT 'key', x.practice, x.photo, '', x.authorization_id, '', '', '', 0, 0, x.sealed
-	FROM token t JOIN photo_key x ON x.practice = t.practice AND x.photo = t.photo AND x.authorization_id = '' WHERE t.hash = $1
+UNION ALL SELECT 'key', x.practice, x.photo, '', x.authorization_id, '', '', '', x.keep_until, 0, x.sealed
+	FROM token t JOIN photo_key x ON x.practice = t.practice AND x.photo = t.photo AND x.authorization_id = t.authorization_id WHERE t.hash = $1
 UNION ALL SELECT 'use', x.practice, x.token, '', '', '', '', '', x.n, x.version, x.sealed
 	FROM token t JOIN token_use x ON x.practice = t.practice AND x.token = t.id WHERE t.hash = $1
 UNION ALL SELECT 'record', x.practice, x.id, x.id, '', '', '', 'subject', x.epoch, 0, x.sealed
@@ -40,7 +40,7 @@ type releaseRow struct {
 	id         string
 	patient    id.Patient
 	a, b, c    string
-	permission string // kind of permission, or kindHead
+	permission string // kind of permission, or kindHead; of a token: its authorization
 	n, m       int64
 	sealed     []byte
 }
@@ -91,7 +91,8 @@ func (d *DB) release(ctx context.Context, h consent.BearerHash) (*vault.Release,
 func releaseToken(k *practiceKeys, r releaseRow, h consent.BearerHash, rel *vault.Release) error {
 	t, err := openRow(k, place{"token", k.practice, r.id, 1}, r.sealed, func(v *consent.Token) bool {
 		return v.Practice == k.practice && string(v.ID) == r.id && v.Hash == h && v.Patient == r.patient &&
-			string(v.Account) == r.a && string(v.Photo) == r.b && string(v.Campaign) == r.c && ms(v.ExpiresAt) == r.n
+			string(v.Account) == r.a && string(v.Photo) == r.b && string(v.Campaign) == r.c &&
+			string(v.Authorization) == r.permission && ms(v.ExpiresAt) == r.n
 	})
 	if err == nil {
 		rel.Token = *t
@@ -163,11 +164,12 @@ func releasePhoto(k *practiceKeys, rows map[string][]releaseRow, rel *vault.Rele
 		return nil, errRow("photo")
 	}
 	for _, r := range rows["key"] {
-		rel.Key, err = openRow(k, photoKeyPlace(k.practice, photo.ID, ""), r.sealed, func(v *vault.PhotoKey) bool {
-			return v.Photo == photo.ID && string(v.Photo) == r.id && v.Authorization == "" && r.a == ""
-		})
-		if err != nil {
+		row := photoKeyRow{photo: id.Photo(r.id), authorization: id.Authorization(r.a), keepUntil: r.n, sealed: r.sealed}
+		if rel.Key, err = row.open(k); err != nil {
 			return nil, err
+		}
+		if row.photo != photo.ID || row.authorization != rel.Token.Authorization {
+			return nil, errRow("photo_key")
 		}
 	}
 	// The record says what became of a photo; a row or a key put back after
@@ -175,6 +177,9 @@ func releasePhoto(k *practiceKeys, rows map[string][]releaseRow, rel *vault.Rele
 	deleted := hasEvent(rel.Record, consent.Deleted, string(photo.ID))
 	if deleted != (photo.State == vault.Removed) || deleted && rel.Key != nil {
 		return nil, errRow("photo")
+	}
+	if rel.Key != nil && rel.Key.Authorization != "" && rel.Record.EndedCopies(rel.Key.Authorization, photo.ID) {
+		return nil, errRow("photo_key")
 	}
 	rel.Photo, rel.Redemption.Photo = photo, photo.Subject()
 	return nil, nil

@@ -29,9 +29,9 @@ func (c *practice) AddToken(ctx context.Context, t *consent.Token, e *audit.Entr
 		if err != nil {
 			return err
 		}
-		_, err = tx.exec(ctx, `INSERT INTO token (practice, id, hash, account, patient, photo, campaign, expires_at, sealed)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
-			c.p, t.ID, t.Hash[:], t.Account, t.Patient, t.Photo, t.Campaign, ms(t.ExpiresAt), sealed)
+		_, err = tx.exec(ctx, `INSERT INTO token (practice, id, hash, account, patient, photo, campaign, expires_at, authorization_id, sealed)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
+			c.p, t.ID, t.Hash[:], t.Account, t.Patient, t.Photo, t.Campaign, ms(t.ExpiresAt), t.Authorization, sealed)
 		return err
 	})
 }

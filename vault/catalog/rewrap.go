@@ -11,7 +11,6 @@ import (
 	"photovault/consent"
 	"photovault/vault"
 	"photovault/vault/audit"
-	"photovault/vault/id"
 	"photovault/vault/keys"
 )
 
@@ -164,31 +163,22 @@ func (c *practice) wrappedPracticeKeys(ctx context.Context, _ *practiceKeys, aft
 func (c *practice) wrappedPhotoKeys(ctx context.Context, k *practiceKeys, after string, limit int) ([]wrappedKey, error) {
 	photo, authorization, _ := strings.Cut(after, ":")
 	var list []wrappedKey
-	err := c.d.read().each(ctx, `SELECT photo, authorization_id, sealed FROM photo_key
+	err := c.d.read().each(ctx, keyColumns+`
 		WHERE practice = $1 AND (photo, authorization_id) > ($2, $3) ORDER BY photo, authorization_id LIMIT $4`,
 		[]any{c.p, photo, authorization, limit}, func(scan scanner) error {
-			var (
-				photo  id.Photo
-				a      id.Authorization
-				sealed []byte
-			)
-			if err := scan(&photo, &a, &sealed); err != nil {
+			var row photoKeyRow
+			if err := row.scan(scan); err != nil {
 				return err
 			}
-			key, err := openPhotoKey(k, photo, a, sealed)
+			key, err := row.open(k)
 			if err != nil {
 				return err
 			}
-			list = append(list, wrappedKey{"photo_key/" + string(photo) + ":" + string(a),
-				keys.Wrapped{Context: vault.PhotoKeyContext(c.p, photo, a), Key: key.Wrapped},
+			list = append(list, wrappedKey{"photo_key/" + string(row.photo) + ":" + string(row.authorization),
+				keys.Wrapped{Context: vault.PhotoKeyContext(c.p, row.photo, row.authorization), Key: key.Wrapped},
 				func(ctx context.Context, tx querier, wrapped []byte) (int64, error) {
 					key.Wrapped = wrapped
-					fresh, err := sealRow(k, photoKeyPlace(c.p, photo, a), key)
-					if err != nil {
-						return 0, err
-					}
-					return tx.exec(ctx, `UPDATE photo_key SET sealed = $1 WHERE practice = $2 AND photo = $3 AND authorization_id = $4 AND sealed = $5`,
-						fresh, c.p, photo, a, sealed)
+					return c.replacePhotoKey(ctx, tx, k, key, row.sealed)
 				}})
 			return nil
 		})

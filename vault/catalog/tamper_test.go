@@ -77,6 +77,18 @@ var reads = []struct {
 		}
 		return r, err
 	}},
+	{"release of a copy", func(t *testing.T, db *catalog.DB, s *scene) (any, error) {
+		r, err := db.Release(t.Context(), s.mine.Published.Hash)
+		if r != nil {
+			r.Now = r.Token.IssuedAt
+		}
+		return r, err
+	}},
+	{"photo keys", func(t *testing.T, db *catalog.DB, s *scene) (any, error) {
+		own, err := db.ForPractice(s.practice).PhotoKey(t.Context(), s.mine.Ready.ID, "")
+		copies, err2 := db.ForPractice(s.practice).PhotoKey(t.Context(), s.mine.Ready.ID, s.mine.Authorization.ID)
+		return []any{own, copies}, errors.Join(err, err2)
+	}},
 	{"accounts", func(t *testing.T, db *catalog.DB, s *scene) (any, error) {
 		return db.ForPractice(s.practice).ListAccounts(t.Context())
 	}},

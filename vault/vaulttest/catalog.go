@@ -41,6 +41,7 @@ func Catalog(t *testing.T, open func(t *testing.T) CatalogUnderTest) {
 		{"deletion", testDeletion},
 		{"objects", testObjects},
 		{"derivations", testDerivations},
+		{"copies for marketing", testCopies},
 		{"releases", testReleases},
 		{"audit log", testAuditLog},
 		{"upload keys", testUploadKeys},
@@ -100,12 +101,15 @@ func (s *shelf) clinical(t testing.TB, p id.Patient) *consent.Clinical {
 	return c
 }
 
-func (s *shelf) authorization(t testing.TB, p id.Patient) *consent.Authorization {
+func (s *shelf) authorization(t testing.TB, p id.Patient, change ...func(*consent.Authorization)) *consent.Authorization {
 	t.Helper()
 	a := &consent.Authorization{ID: id.New[id.Authorization](), Practice: s.Practice, Patient: p, Description: "all of them",
 		Scope: consent.Scope{AllPhotos: true}, Discloser: "the practice", Recipients: []string{"our website"}, Purposes: []string{"advertising"},
 		Channels: []string{"website"}, ExpiryEvent: "end of treatment", Signer: consent.Signer{Name: "Somebody"}, SignedAt: s.now,
 		Statements: consent.Statements{RightToRevoke: true, Conditioning: true, Redisclosure: true}, CopyGivenAt: s.now, RecordedAt: s.now}
+	for _, f := range change {
+		f(a)
+	}
 	must(t, s.c.AddAuthorization(t.Context(), a, s.entry(audit.AuthorizeRecord)))
 	return a
 }

@@ -24,6 +24,7 @@ type Furnished struct {
 	Ready         *vault.Photo  // with its key
 	Campaign      *consent.Campaign
 	Token         *consent.Token // for Campaign
+	Published     *consent.Token // of a copy of Ready under Authorization
 	Uses          []consent.Use  // of Token: one delivered, one incomplete
 	UploadKey     *vault.UploadKey
 	Takedown      *consent.Takedown // of another patient, confirmed
@@ -58,6 +59,8 @@ func Furnish(t testing.TB, c vault.Catalogs, p id.Practice) *Furnished {
 	must(t, err)
 	f.Campaign = s.campaign(t)
 	f.Token = s.token(t, f.Ready, f.Account.ID, func(k *consent.Token) { k.Campaign = f.Campaign.ID })
+	s.copied(t, f.Ready, f.Authorization.ID, "web")
+	f.Published = s.token(t, f.Ready, f.Account.ID, func(k *consent.Token) { k.Campaign, k.Authorization = f.Campaign.ID, f.Authorization.ID })
 	for n, outcome := range []consent.UseOutcome{consent.UseComplete, consent.UseIncomplete} {
 		u := consent.Use{Practice: p, Token: f.Token.ID, N: n + 1, Outcome: outcome}
 		if ok, err := s.c.CommitUse(t.Context(), f.Fence(2), u, s.entry(audit.Release)); !ok || err != nil {
