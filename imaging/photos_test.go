@@ -188,6 +188,9 @@ func TestExiftoolFindsStructureOnly(t *testing.T) {
 				t.Fatalf("%s: exiftool: %v", name, err)
 			}
 			for tag, v := range tags[0] {
+				if strings.HasPrefix(tag, "ICC_Profile:") && x.Name == imaging.Original && r.Findings.SourceProfile == "Display P3" {
+					continue // our own, compared byte for byte by the second worker
+				}
 				if !structural[tag] {
 					t.Errorf("%s, %s: %s = %v", name, x.Name, tag, v)
 				}

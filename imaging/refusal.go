@@ -72,7 +72,7 @@ var advice = map[Code]string{
 	UnsupportedRAW:    "camera raw files are not accepted; only " + accepted,
 	UnsupportedVideo:  "videos are not accepted; only " + accepted + " photos",
 	UnsupportedCoding: "a variant of its format that cameras do not write; save it as an ordinary photo and send it again",
-	UnsupportedColour: "its colour profile cannot be converted faithfully; save it as sRGB and send it again",
+	UnsupportedColour: "its colour profile is broken or belongs to another kind of picture; save it as sRGB and send it again",
 	Truncated:         "the file is incomplete; send it again",
 	Corrupt:           "the file is damaged; send it again from the original",
 	TooManyPixels:     "the picture has more pixels than this service can open",

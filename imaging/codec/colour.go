@@ -13,6 +13,7 @@ type conversion struct {
 	linear [3][256]int32 // RGB: to linear light, 1<<linearBits being white
 	matrix [3][3]int64   // linear source to linear sRGB, in 1<<matrixBits
 	encode []byte        // linear light to sRGB
+	table  *colourTable  // in place of all that, where a profile says so by a table
 }
 
 const (
@@ -39,7 +40,9 @@ func sourceColours(l *jpegLayout, x exifFacts) (colours, error) {
 	case err != nil:
 		return colours{}, refuse(CodeColour, "%v", err)
 	case icc != nil:
-		return judgeICC(icc, l.model == modelGray)
+		return judgeICC(icc, l.model)
+	case l.model == modelCMYK:
+		return colours{class: "CMYK", conv: &conversion{}}, nil
 	case x.adobeRGB:
 		return judgeRGB(adobeRGB(), l.model == modelGray), nil
 	}
@@ -137,6 +140,9 @@ func invert(m [3][3]float64) (out [3][3]float64) {
 
 // rgb converts one colour.
 func (c *conversion) rgb(r, g, b byte) (byte, byte, byte) {
+	if c.table != nil {
+		return c.table.rgb(r, g, b)
+	}
 	lr, lg, lb := int64(c.linear[0][r]), int64(c.linear[1][g]), int64(c.linear[2][b])
 	var out [3]byte
 	for i := range out {

@@ -19,18 +19,28 @@ func (c colours) originalConv() *conversion {
 	return c.conv
 }
 
-// judgeICC decides by an ICC profile, by what it says and not by its name.
-func judgeICC(icc []byte, grayPicture bool) (colours, error) {
-	rgb, gray, err := parseICC(icc)
-	switch {
-	case err != nil:
+// judgeICC decides by an ICC profile, by what it says and not by its name. A profile of another space than
+// the picture's is broken.
+func judgeICC(icc []byte, m colourModel) (colours, error) {
+	p, err := parseICC(icc)
+	if err != nil {
 		return colours{}, refuse(CodeColour, "%v", err)
-	case gray != nil && !grayPicture:
-		return colours{}, refuse(CodeColour, "grey profile on a colour image")
-	case gray != nil:
-		return settle(colours{class: "gray", conv: newGrayConversion(&gray.curve)}), nil
 	}
-	return judgeRGB(rgb, grayPicture), nil
+	grayPicture := m&^modelDeep == modelGray
+	if (p.space == "GRAY") && !grayPicture || (p.space == "CMYK") != (m == modelCMYK) {
+		return colours{}, refuse(CodeColour, "the colour profile is of another colour space than the picture")
+	}
+	switch {
+	case p.space == "CMYK":
+		return colours{class: "CMYK", conv: p.lut.conversion(false)}, nil
+	case p.gray != nil:
+		return settle(colours{class: "gray", conv: newGrayConversion(&p.gray.curve)}), nil
+	case p.lut != nil && p.space == "GRAY":
+		return settle(colours{class: "gray", conv: p.lut.conversion(true)}), nil
+	case p.lut != nil:
+		return settle(colours{class: "other RGB", conv: p.lut.conversion(grayPicture)}), nil
+	}
+	return judgeRGB(p.rgb, grayPicture), nil
 }
 
 // judgeRGB decides by colorants and curves, from wherever they come.

@@ -42,19 +42,54 @@ func Walk(p []byte) error {
 
 // Encode codes a picture as it lies.
 func Encode(m image.Image, quality int) []byte {
-	b, _ := encodeJPEG(picture{m, 1}, quality)
+	b, _ := encodeJPEG(picture{m, 1}, quality, false)
 	return b.join()
 }
 
 // Converter returns the conversion from a profile to sRGB; same reports that nothing is to be done.
 func Converter(icc []byte) (convert func(r, g, b byte) (x, y, z byte), same bool, err error) {
-	rgb, _, err := parseICC(icc)
+	p, err := parseICC(icc)
 	if err != nil {
 		return nil, false, err
 	}
-	c := newConversion(rgb)
+	if p.lut != nil {
+		c := p.lut.conversion(false)
+		return c.rgb, c.isIdentity(), nil
+	}
+	c := newConversion(p.rgb)
 	return c.rgb, c.isIdentity(), nil
 }
+
+// Inks returns the conversion of a CMYK profile, 255 being full ink.
+func Inks(icc []byte) (func(c, m, y, k byte) (r, g, b byte), error) {
+	p, err := parseICC(icc)
+	if err != nil || p.space != "CMYK" {
+		return nil, err
+	}
+	return p.lut.conversion(false).ink, nil
+}
+
+// EncodeInks codes samples of four components as they are under an Adobe marker.
+func EncodeInks(m *image.CMYK, transform byte) []byte {
+	b, _ := encodeJPEG(picture{m, 1}, 95, false)
+	out := b.join()
+	out[2+15] = transform
+	return out
+}
+
+// Judge reads a profile for pictures of every space.
+func Judge(icc []byte) (class string, err error) {
+	for _, m := range []colourModel{modelGray, modelYCC, modelCMYK} {
+		c, e := judgeICC(icc, m)
+		if class, err = c.class, e; e == nil {
+			return class, nil
+		}
+	}
+	return class, err
+}
+
+// CanonicalDisplayP3 is the profile that originals may carry.
+func CanonicalDisplayP3() []byte { return canonicalDisplayP3 }
 
 func HashPixels(m image.Image) [32]byte { return hashPixels(picture{m, 1}) }
 

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"math"
+	"strings"
 )
 
 // iccChunks collects the APP2 segments that together are one ICC profile (ICC.1:2022 annex B.4).
@@ -30,7 +31,7 @@ func (c *iccChunks) add(body []byte) {
 }
 
 // maxProfile bounds a profile that is read. Matrix profiles are below 10 kB; printer profiles, which
-// are refused anyway, reach megabytes.
+// are needed for CMYK, reach megabytes.
 const maxProfile = 4 << 20
 
 // profile joins the segments. It returns nil and no error when there is no profile.
@@ -59,40 +60,70 @@ type rgbProfile struct {
 // grayProfile is a tone curve alone.
 type grayProfile struct{ curve [256]float64 }
 
-// parseICC reads a matrix/TRC or gray profile. Exactly one of the results is set on success.
-func parseICC(p []byte) (*rgbProfile, *grayProfile, error) {
-	if len(p) < 132 || string(p[36:40]) != "acsp" || string(p[20:24]) != "XYZ " {
-		return nil, nil, errProfile
+// iccProfile is what a profile says. Exactly one of its pointers is set.
+type iccProfile struct {
+	space string // GRAY, RGB or CMYK
+	rgb   *rgbProfile
+	gray  *grayProfile
+	lut   *lutProfile
+}
+
+// channelsOf are the colour spaces that are understood.
+var channelsOf = map[string]int{"GRAY": 1, "RGB ": 3, "CMYK": 4}
+
+// parseICC reads a matrix/TRC, gray or table profile. A profile with a table means the table: the matrix
+// beside it is a fallback (ICC.1:2022 8.4), as the tables are for floating-point elements, which a
+// reader may leave out (8.2).
+func parseICC(p []byte) (out iccProfile, err error) {
+	if len(p) < 132 || string(p[36:40]) != "acsp" {
+		return out, errProfile
 	}
-	tags := iccTags(p)
-	switch string(p[16:20]) {
-	case "GRAY":
-		g := &grayProfile{}
-		return nil, g, readCurve(tags["kTRC"], &g.curve)
-	case "RGB ":
-	default:
-		return nil, nil, errProfile
+	pcs, tags := string(p[20:24]), iccTags(p)
+	out.space = strings.TrimSpace(string(p[16:20]))
+	channels := channelsOf[string(p[16:20])]
+	if channels == 0 || pcs != "XYZ " && pcs != "Lab " {
+		return out, errProfile
 	}
-	for _, lut := range []string{"A2B0", "A2B1", "A2B2", "D2B0", "D2B1", "D2B2", "D2B3"} {
-		// A profile with a table means the table: the matrix beside it is a fallback (ICC.1 8.4).
-		if tags[lut] != nil {
-			return nil, nil, errProfile
+	for _, intent := range []string{"A2B0", "A2B1", "A2B2"} {
+		if tag := tags[intent]; tag != nil {
+			out.lut, err = readLUT(tag, out.space, pcs, channels)
+			return out, err
 		}
 	}
+	switch {
+	case channels == 1:
+		out.gray = &grayProfile{}
+		if err := readCurve(tags["kTRC"], &out.gray.curve); err != nil {
+			return out, err
+		}
+		if pcs == "Lab " {
+			for i, v := range out.gray.curve {
+				out.gray.curve[i] = labToXYZ(100*v, 0, 0)[1]
+			}
+		}
+		return out, nil
+	case channels == 3 && pcs == "XYZ ":
+		out.rgb, err = readMatrix(tags)
+		return out, err
+	}
+	return out, errProfile
+}
+
+func readMatrix(tags map[string][]byte) (*rgbProfile, error) {
 	r := &rgbProfile{}
 	for i, c := range []string{"r", "g", "b"} {
 		if err := readCurve(tags[c+"TRC"], &r.curve[i]); err != nil {
-			return nil, nil, err
+			return nil, err
 		}
 		xyz := tags[c+"XYZ"]
 		if len(xyz) < 20 || string(xyz[:4]) != "XYZ " {
-			return nil, nil, errProfile
+			return nil, errProfile
 		}
 		for k := range 3 {
 			r.colorants[i][k] = s15Fixed16(xyz[8+4*k:])
 		}
 	}
-	return r, nil, nil
+	return r, nil
 }
 
 // iccTags returns the data of each tag that lies within the profile.
@@ -117,20 +148,7 @@ func s15Fixed16(p []byte) float64 { return float64(int32(binary.BigEndian.Uint32
 
 // readCurve tabulates a curv or para tag (ICC.1:2022 10.6 and 10.18) for the 256 input values.
 func readCurve(tag []byte, out *[256]float64) error {
-	if len(tag) < 12 {
-		return errProfile
-	}
-	var f func(x float64) float64
-	switch string(tag[:4]) {
-	case "curv":
-		n := int(binary.BigEndian.Uint32(tag[8:]))
-		if n < 0 || n > (len(tag)-12)/2 {
-			return errProfile
-		}
-		f = sampledCurve(tag[12:12+2*n], n)
-	case "para":
-		f = parametricCurve(tag)
-	}
+	f, _ := curveOf(tag)
 	if f == nil {
 		return errProfile
 	}

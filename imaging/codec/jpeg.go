@@ -34,8 +34,9 @@ func sanitiseJPEG(in []byte, lim wire.Limits) (wire.Answer, error) {
 	if err != nil {
 		return wire.Answer{}, err
 	}
-	conv := colour.conv
+	conv := colour.originalConv()
 	kept := facts.orientation <= 1 && conv == nil
+	l.p3 = colour.p3
 	if !kept {
 		if err := checkMemory(l, toRecode, lim); err != nil {
 			return wire.Answer{}, err
@@ -58,17 +59,23 @@ func sanitiseJPEG(in []byte, lim wire.Limits) (wire.Answer, error) {
 	}
 	f.Pixels.Decoded = hashPixels(picture{img, 1})
 	f.Pixels.Encoded = f.Pixels.Decoded
+	if inks, ok := img.(*image.CMYK); ok {
+		img, conv, colour.conv = printed(inks, conv, l.adobe >= 0), nil, nil
+	}
 	a := wire.Answer{Renditions: make([]wire.Rendition, 3), Pieces: make([][][]byte, 3)}
 	// The small ones first: what they need on the way is free again when the original grows.
-	if err := addSmall(&a, shrink(img, facts.orientation, conv), l.model == modelGray); err != nil {
+	if err := addSmall(&a, shrink(img, facts.orientation, colour.conv), l.model == modelGray); err != nil {
 		return wire.Answer{}, err
 	}
 	var view rows = picture{img, facts.orientation}
+	if view.model() == modelRGB && l.model == modelCMYK {
+		view = luminous{view}
+	}
 	if conv != nil {
 		view = converted{view, conv}
 	}
 	if !kept {
-		original, f.Pixels.Encoded = encodeJPEG(view, bakedQuality)
+		original, f.Pixels.Encoded = encodeJPEG(view, bakedQuality, l.p3)
 	}
 	w, h := view.size()
 	a.Renditions[0] = wire.Rendition{Name: "original", ContentType: "image/jpeg", Width: w, Height: h}
@@ -90,7 +97,7 @@ func scanJPEG(in []byte, lim wire.Limits) (wire.Seen, error) {
 	if err := l.walk(); err != nil {
 		return wire.Seen{}, refuse(CodeUnsafe, "a rendition is not sound: %v", err)
 	}
-	if !l.rebuild().equal(in) {
+	if l.model == modelCMYK || !l.rebuild().equal(in) {
 		return wire.Seen{}, refuse(CodeUnsafe, "a rendition holds more than its picture")
 	}
 	img, err := l.decode(pieces{in})
@@ -113,7 +120,7 @@ func (l *jpegLayout) decode(whole pieces) (image.Image, error) {
 		return nil, refuse(CodeCoding, "%v", err)
 	}
 	switch img.(type) {
-	case *image.Gray, *image.YCbCr, *image.RGBA:
+	case *image.Gray, *image.YCbCr, *image.RGBA, *image.CMYK:
 		return img, nil
 	}
 	return nil, fmt.Errorf("codec: image/jpeg gave a %T", img)

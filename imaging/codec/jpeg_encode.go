@@ -7,11 +7,11 @@ const bakedQuality = 95
 
 // encodeJPEG codes a picture as baseline JPEG without chroma subsampling, in the canonical form of
 // rebuild. image/jpeg writes 4:2:0 only, which would halve the colour resolution of a clinical photo
-// once more. It also returns the hash of the pixels it was given. The output depends on nothing but
+// once more. p3 puts it under our own Display P3 profile. It also returns the hash of the pixels it was given. The output depends on nothing but
 // the input.
-func encodeJPEG(src rows, quality int) (pieces, [sha256.Size]byte) {
+func encodeJPEG(src rows, quality int, p3 bool) (pieces, [sha256.Size]byte) {
 	w, h := src.size()
-	e := newEncoder(src.model(), w, h, quality)
+	e := newEncoder(src.model(), w, h, quality, p3)
 	hash := newPixelHash(src.model(), w, h)
 	strip := make([][][]byte, 8)
 	for i := range strip {
@@ -77,13 +77,10 @@ type encCode struct {
 	n    uint8
 }
 
-func newEncoder(m colourModel, w, h, quality int) *jpegEncoder {
-	n := 3
-	if m == modelGray {
-		n = 1
-	}
+func newEncoder(m colourModel, w, h, quality int, p3 bool) *jpegEncoder {
+	n := m.channels()
 	e := &jpegEncoder{}
-	l := &jpegLayout{sof: mSOF0, width: w, height: h, model: m}
+	l := &jpegLayout{sof: mSOF0, width: w, height: h, model: m, p3: p3}
 	bases := []*[64]byte{&quantLuma}
 	specs := [][2]*huffSpec{annexK[0]()}
 	if m == modelYCC {

@@ -29,9 +29,7 @@ func (l *jpegLayout) frameHeader(marker byte, body []byte, lim wire.Limits) erro
 		return refuse(CodeCorrupt, "no width")
 	case l.height == 0:
 		return refuse(CodeCoding, "number of lines after the fact (DNL)")
-	case n == 4:
-		return refuse(CodeColour, "CMYK")
-	case n != 1 && n != 3:
+	case n != 1 && n != 3 && n != 4:
 		return refuse(CodeCoding, "%d components", n)
 	}
 	if err := checkSize(int64(l.width), int64(l.height), lim); err != nil {
@@ -69,8 +67,16 @@ func checkSize(w, h int64, lim wire.Limits) error {
 }
 
 // checkSampling admits 4:4:4, 4:4:0, 4:2:2, 4:2:0, 4:1:1 and 4:1:0: what cameras write and image/jpeg
-// decodes.
+// decodes. Of four components it decodes them all whole, or the second and third halved.
 func checkSampling(c []component) error {
+	if len(c) == 4 {
+		whole := c[0].h == 1 && c[0].v == 1
+		halved := c[0].h == 2 && c[0].v == 2
+		if !whole && !halved || c[1].h != 1 || c[1].v != 1 || c[2].h != 1 || c[2].v != 1 || c[3].h != c[0].h || c[3].v != c[0].v {
+			return refuse(CodeCoding, "sampling of four components")
+		}
+		return nil
+	}
 	y, cb, cr := c[0], c[1], c[2]
 	ok := cb.h == cr.h && cb.v == cr.v && y.h%cb.h == 0 && y.v%cb.v == 0 && y.h != 3 && y.v < 3
 	if !ok {

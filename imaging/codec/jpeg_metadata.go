@@ -45,8 +45,9 @@ func (l *jpegLayout) metadata(marker byte, body []byte) {
 	case marker == mAPP1 && bytes.HasPrefix(body, idFLIR):
 		kind = "FLIR"
 	case marker == mAPP2 && bytes.HasPrefix(body, idICC):
-		kind = "ICC profile"
+		l.iccSize += size
 		l.icc.add(body[len(idICC):])
+		return // counted once it is known whether it is our own
 	case marker == mAPP2 && bytes.HasPrefix(body, idMPF):
 		kind = "MPF"
 	case marker == mAPP13 && bytes.HasPrefix(body, idPhoto):

@@ -55,15 +55,17 @@ type jpegLayout struct {
 	quantUsed     [4]bool   // a component has been coded with it
 	scans         []scan
 
-	coef [3]coefficients // of a progressive image; set by walk
+	coef [4]coefficients // of a progressive image; set by walk
 
 	exif      []byte // first EXIF block, beginning with the TIFF header
 	icc       iccChunks
 	xmpGPS    bool
 	removed   removals
 	sawJFIF   bool
-	adobe     int // Adobe transform byte; -1 when absent
-	adobeSize int // bytes of Adobe segments
+	adobe     int  // Adobe transform byte; -1 when absent
+	adobeSize int  // bytes of Adobe segments
+	iccSize   int  // bytes of ICC segments
+	p3        bool // to be put out under our own Display P3 profile
 
 	// State while parsing: what the next scan will read with.
 	huffDC, huffAC [4]*huffSpec
@@ -212,6 +214,8 @@ func (l *jpegLayout) finish() error {
 	switch ids := l.comps; {
 	case len(ids) == 1:
 		l.model = modelGray
+	case len(ids) == 4:
+		l.model = modelCMYK
 	case !l.sawJFIF && l.adobe == 0,
 		!l.sawJFIF && l.adobe < 0 && ids[0].id == 'R' && ids[1].id == 'G' && ids[2].id == 'B':
 		// The rules of libjpeg and image/jpeg: JFIF means YCbCr; then Adobe's word; then the names.
@@ -223,6 +227,11 @@ func (l *jpegLayout) finish() error {
 		l.adobeSize = max(0, l.adobeSize-len(canonicalAdobe))
 	}
 	l.removed.add("Adobe", l.adobeSize)
+	if icc, err := l.icc.profile(); err == nil && bytes.Equal(icc, canonicalDisplayP3) {
+		l.p3 = true
+	} else {
+		l.removed.add("ICC profile", l.iccSize)
+	}
 	for slot, t := range l.quant {
 		if t != nil && !l.quantUsed[slot] {
 			l.removed.add("unused tables", len(t))

@@ -35,7 +35,7 @@ type band struct {
 	r      *bitReader
 	s      *scan
 	run    int // blocks that are still without new coefficients
-	lastDC [3]int32
+	lastDC [4]int32
 }
 
 // progressiveInterval decodes the n units of a restart interval that begins with unit first. It
@@ -196,7 +196,7 @@ func (d *band) pass(b *[64]int16, k, zeros int, one int16) int {
 // component. The upload itself stays as it is.
 func (l *jpegLayout) sequential() (pieces, error) {
 	e := &jpegEncoder{out: make([]byte, 0, chunkSize)}
-	seq := jpegLayout{sof: mSOF1, width: l.width, height: l.height, model: l.model, comps: l.comps,
+	seq := jpegLayout{sof: mSOF1, width: l.width, height: l.height, model: l.model, adobe: l.adobe, comps: l.comps,
 		quant: l.quant, quantUsed: l.quantUsed}
 	s := scan{se: 63}
 	for i := range l.comps {
@@ -224,7 +224,7 @@ func (l *jpegLayout) sequential() (pieces, error) {
 			}
 		}
 	}
-	l.coef = [3]coefficients{}
+	l.coef = [4]coefficients{}
 	return e.finish(), nil
 }
 

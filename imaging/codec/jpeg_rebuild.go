@@ -22,10 +22,17 @@ var canonicalAdobe = [16]byte{0xFF, mAPP14, 0, 14, 'A', 'd', 'o', 'b', 'e', 0, 1
 func (l *jpegLayout) rebuild() pieces {
 	out := pieces{}
 	b := []byte{0xFF, mSOI}
-	if l.model == modelRGB {
+	switch l.model {
+	case modelRGB:
 		b = append(b, canonicalAdobe[:]...)
-	} else {
+	case modelCMYK: // never put out, only decoded
+		b = append(b, canonicalAdobe[:]...)
+		b[len(b)-1] = byte(max(l.adobe, 0))
+	default:
 		b = append(b, canonicalJFIF[:]...)
+	}
+	if l.p3 {
+		b = appendSegment(b, mAPP2, append(append(bytes.Clone(idICC), 1, 1), canonicalDisplayP3...))
 	}
 	for slot, t := range l.quant {
 		if l.quantUsed[slot] {

@@ -26,7 +26,7 @@ func (l *jpegLayout) walk() error {
 type walker struct {
 	l *jpegLayout
 	// state holds, for each coefficient, the bit down to which it has been coded; -1 when not yet.
-	state  [3][64]int8
+	state  [4][64]int8
 	visits int64
 }
 

@@ -30,6 +30,9 @@ func checkMemory(l *jpegLayout, why purpose, lim wire.Limits) error {
 	for _, c := range l.comps {
 		samples += int64(mx) * int64(my) * int64(c.h) * int64(c.v) * 64
 	}
+	if len(l.comps) == 4 {
+		samples += 4 * w * h // interleaved, besides the planes
+	}
 	input := int64(l.inputSize)
 	if l.sof == mSOF2 {
 		more = 2*samples + input - samples // the planes come when the coefficients are gone

@@ -14,6 +14,7 @@ const (
 	modelRGB  colourModel = 4
 	modelRGBA colourModel = 5
 	modelYCCA colourModel = 6
+	modelCMYK colourModel = 7
 	modelDeep colourModel = 16 // samples of 16 bits, added to another
 )
 
@@ -23,7 +24,7 @@ func (m colourModel) channels() int {
 	switch m &^ modelDeep {
 	case modelGray:
 		return 1
-	case modelRGBA, modelYCCA:
+	case modelRGBA, modelYCCA, modelCMYK:
 		return 4
 	}
 	return 3
@@ -77,6 +78,8 @@ func (p picture) fillMore(sx, sy, dx, dy int, ch [][]byte) {
 			}
 			at += step
 		}
+	case *image.CMYK:
+		fillBytes(m.Pix, sy*m.Stride+4*sx, dy*m.Stride+4*dx, ch)
 	case *image.NRGBA:
 		fillBytes(m.Pix, sy*m.Stride+4*sx, dy*m.Stride+4*dx, ch)
 	case *image.NYCbCrA:

@@ -31,6 +31,8 @@ func (p picture) model() colourModel {
 		return modelRGB
 	case *image.RGBA64:
 		return modelRGB | modelDeep
+	case *image.CMYK:
+		return modelCMYK
 	case *image.NRGBA:
 		return modelRGBA
 	case *image.NRGBA64:
@@ -153,7 +155,7 @@ func channels(m colourModel, w int) [][]byte {
 }
 
 // pixelHash hashes pixels in canonical form: "photovault pixels v1", the colour model (1 grey,
-// 3 YCbCr, 4 RGB, 5 RGB and alpha, 6 YCbCr and alpha; 16 more where samples have 16 bits), width and
+// 3 YCbCr, 4 RGB, 5 RGB and alpha, 6 YCbCr and alpha, 7 CMYK with 255 for full ink; 16 more where samples have 16 bits), width and
 // height as big-endian uint32, then for each row the samples of each channel at full resolution,
 // subsampled chroma repeated, alpha not multiplied in, 16 bits big-endian. Fewer than 8 bits of grey are
 // scaled to 8, and colours of a palette are looked up.

@@ -161,7 +161,7 @@ func (l *pngLayout) checkMemory(why purpose, recode bool, lim wire.Limits) error
 		need += more
 	}
 	if need > lim.MemoryBytes {
-		return refuse(CodePixels, "%dx%d pixels need %d MiB to open", l.width, l.height, need>>20)
+		return tooLarge(int64(l.width), int64(l.height), need)
 	}
 	return nil
 }

@@ -73,7 +73,7 @@ func (c *pngColour) judge(gray bool) (colours, error) {
 	case c.cicp != nil:
 		return judgeCodePoints(c.cicp, gray)
 	case c.icc != nil:
-		return judgeICC(c.icc, gray)
+		return judgeICC(c.icc, pngModel(gray))
 	case c.srgb:
 		return colours{class: "sRGB"}, nil
 	case c.gama != 0 || c.chrm != nil:
@@ -154,4 +154,12 @@ func mentionsGPS(body []byte) bool {
 		rest, _ = io.ReadAll(io.LimitReader(z, 1<<20)) // as far as it can be read
 	}
 	return bytes.Contains(rest, []byte("GPSLatitude"))
+}
+
+// pngModel is what a profile is asked about: PNG has grey pictures and RGB ones.
+func pngModel(gray bool) colourModel {
+	if gray {
+		return modelGray
+	}
+	return modelRGB
 }

@@ -65,7 +65,7 @@ func Malformed() []Broken {
 		{"a segment of length one", "corrupt", insert(2, 0xFF, 0xE1, 0, 1)},
 		{"a reserved marker", "corrupt", insert(2, 0xFF, 0x02, 0, 4, 0, 0)},
 		{"restarts that never come", "corrupt", insert(sos, 0xFF, 0xDD, 0, 4, 0, 1)},
-		{"CMYK", "unsupported_colour_profile", fourComponents(plain, sof, sos)},
+		{"four components, halved oddly", "unsupported_coding", fourComponents(plain, sof, sos)},
 	}
 }
 

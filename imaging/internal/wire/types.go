@@ -63,7 +63,7 @@ type Findings struct {
 	CodedDataKept    bool   // the original's coded picture is the upload's, bit for bit
 	OrientationBaked bool   // pixels were turned, and therefore coded anew
 	ColourConverted  bool   // pixels were converted to sRGB, and therefore coded anew
-	SourceProfile    string // none, sRGB, Display P3, Adobe RGB, other RGB, gray
+	SourceProfile    string // one of Profiles
 
 	Pixels       Pixels
 	InputSHA256  [sha256.Size]byte // of the upload; filled in by the service

@@ -10,7 +10,7 @@ import (
 // to write what it knows into a receipt or a log, so everything textual comes from a closed list.
 var (
 	Formats  = []string{"jpeg", "png", "webp", "heic"}
-	Profiles = []string{"none", "sRGB", "Display P3", "Adobe RGB", "other RGB", "gray"}
+	Profiles = []string{"none", "sRGB", "Display P3", "Adobe RGB", "other RGB", "gray", "CMYK"}
 	Kinds    = []string{"EXIF", "XMP", "FLIR", "MPF", "Photoshop/IPTC", "ICC profile", "Adobe", "comment",
 		"JFIF thumbnail", "JFXX thumbnail", "unused tables", "between segments", "after image data", "trailer",
 		"text", "time stamp", "colour description", "display hints", "animation", "unknown chunks", "padding", "alpha channel",
