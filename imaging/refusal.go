@@ -25,6 +25,8 @@ const (
 	Timeout           Code = "timeout"         // the worker did not finish in time and was ended
 	OutOfMemory       Code = "out_of_memory"   // the worker reached its memory limit
 	WorkerFailed      Code = "worker_failed"   // the worker died or answered with something else than an answer
+	RegionOutside     Code = "region_outside"  // a region has no area, lies outside of the picture, or there are too many
+	CropsDiffer       Code = "crops_differ"    // crops of a comparison whose shapes differ, or that show too little
 	UnsafeOutput      Code = "unsafe_output"   // a second worker found fault with what the first had made
 )
 
@@ -77,6 +79,7 @@ var advice = map[Code]string{
 	Corrupt:           "the file is damaged; send it again from the original",
 	TooManyPixels:     "the picture has more pixels than this service can open",
 	TooComplex:        "the file would take too long to open; save it as an ordinary photo and send it again",
+	CropsDiffer:       "the two crops must have the same shape and show at least 64 pixels; draw them around the same part",
 	UnsafeOutput:      "the sanitised photo did not pass its check and was discarded",
 }
 

@@ -13,13 +13,28 @@ type (
 	Removed = wire.Removed
 	// Pixels are the hashes of decoded pixels along the way.
 	Pixels = wire.Pixels
+	// Region is a part of the upright picture, in ten thousandths of its width and height.
+	Region = wire.Region
+	// Shape of a region: Rectangle, or Ellipse for the one inscribed in it.
+	Shape = wire.Shape
 )
+
+// Shapes of regions.
+const (
+	Rectangle = wire.Rectangle
+	Ellipse   = wire.Ellipse
+)
+
+// MaxRegions of one picture.
+const MaxRegions = wire.MaxRegions
 
 // Names of renditions.
 const (
 	Original = "original" // full size
 	Web      = "web"      // long side at most 1600 pixels
 	Thumb    = "thumb"    // long side at most 320 pixels
+	Masked   = "masked"   // web with regions blacked out
+	Compare  = "compare"  // two web pictures side by side
 )
 
 // Result is what becomes of one accepted photo. The caller owns it; the data of the renditions is not

@@ -48,10 +48,10 @@ const maxGrowth = 3
 
 // run has a worker carry out one request, and a larger one when the photo needs it and all workers
 // together may have that much.
-func (w *work) run(ctx context.Context, mode wire.Mode, blobs ...[]byte) (wire.Answer, error) {
+func (w *work) run(ctx context.Context, q wire.Request) (wire.Answer, error) {
 	bytes := w.pool.cfg.UsualBytes
 	for grown := 0; ; grown++ {
-		a, err := w.retried(ctx, mode, bytes, blobs)
+		a, err := w.retried(ctx, q, bytes)
 		if err != nil || a.Code == "" {
 			return a, err
 		}
@@ -69,15 +69,15 @@ func (w *work) run(ctx context.Context, mode wire.Mode, blobs ...[]byte) (wire.A
 
 // retried has one worker carry out one request. One that was killed from outside, as by an operator or
 // the kernel short of memory, says nothing about the photo: another is asked, once.
-func (w *work) retried(ctx context.Context, mode wire.Mode, bytes int64, blobs [][]byte) (wire.Answer, error) {
-	a, killed, err := w.once(ctx, mode, bytes, blobs)
+func (w *work) retried(ctx context.Context, q wire.Request, bytes int64) (wire.Answer, error) {
+	a, killed, err := w.once(ctx, q, bytes)
 	if killed {
-		a, _, err = w.once(ctx, mode, bytes, blobs)
+		a, _, err = w.once(ctx, q, bytes)
 	}
 	return a, err
 }
 
-func (w *work) once(ctx context.Context, mode wire.Mode, bytes int64, blobs [][]byte) (a wire.Answer, killed bool, err error) {
+func (w *work) once(ctx context.Context, q wire.Request, bytes int64) (a wire.Answer, killed bool, err error) {
 	p := w.pool
 	one, err := p.take(ctx, bytes)
 	if err != nil {
@@ -85,8 +85,7 @@ func (w *work) once(ctx context.Context, mode wire.Mode, bytes int64, blobs [][]
 	}
 	limited, cancel := context.WithTimeout(ctx, p.cfg.WallClock)
 	defer cancel()
-	q := wire.Request{Mode: mode, Blobs: blobs, Limits: wire.Limits{
-		MaxPixels: p.cfg.Limits.MaxPixels, MaxSide: p.cfg.Limits.MaxSide, MemoryBytes: bytes}}
+	q.Limits = wire.Limits{MaxPixels: p.cfg.Limits.MaxPixels, MaxSide: p.cfg.Limits.MaxSide, MemoryBytes: bytes}
 	a, err = one.ask(limited, q, p.maxAnswer())
 	w.peak = max(w.peak, one.peak)
 	switch {
@@ -117,7 +116,7 @@ func (p *Pool) Process(ctx context.Context, input []byte) (*Result, error) {
 		return nil, err
 	}
 	defer w.end()
-	a, err := w.run(ctx, wire.Sanitise, input)
+	a, err := w.run(ctx, wire.Request{Mode: wire.Sanitise, Blobs: [][]byte{input}})
 	if err != nil {
 		return nil, err
 	}
@@ -131,7 +130,7 @@ func (p *Pool) Process(ctx context.Context, input []byte) (*Result, error) {
 	for i, r := range a.Renditions {
 		blobs[i] = r.Data
 	}
-	seen, err := w.run(ctx, wire.Scan, blobs...)
+	seen, err := w.run(ctx, wire.Request{Mode: wire.Scan, Blobs: blobs})
 	if err != nil {
 		return nil, err
 	}

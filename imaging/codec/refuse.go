@@ -21,7 +21,8 @@ const (
 	CodeTruncated = "truncated"
 	CodeCorrupt   = "corrupt"
 	CodePixels    = "too_many_pixels"
-	CodeComplex   = "too_complex" // would take unbounded time to decode
+	CodeComplex   = "too_complex"  // would take unbounded time to decode
+	CodeCrops     = "crops_differ" // of a comparison: shapes that cannot be shown at the same scale
 	CodeUnsafe    = "unsafe_output"
 )
 

@@ -72,6 +72,16 @@ func answer(q wire.Request) (wire.Answer, error) {
 			return wire.Answer{}, wire.ErrFrame
 		}
 		return sanitise(q.Blobs[0], q.Limits)
+	case wire.Mask:
+		if len(q.Blobs) != 1 || len(q.Regions) == 0 {
+			return wire.Answer{}, wire.ErrFrame
+		}
+		return mask(q.Blobs[0], q.Regions, q.Limits)
+	case wire.Compare:
+		if len(q.Blobs) != 2 || len(q.Regions) != 2 {
+			return wire.Answer{}, wire.ErrFrame
+		}
+		return compare(q.Blobs, q.Regions, q.Limits)
 	case wire.Scan:
 		var a wire.Answer
 		for _, b := range q.Blobs {

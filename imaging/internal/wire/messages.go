@@ -32,6 +32,19 @@ func WriteRequest(w io.Writer, q Request) error {
 	f.putI64(q.Limits.MaxPixels)
 	f.putI64(q.Limits.MaxSide)
 	f.putI64(q.Limits.MemoryBytes)
+	if len(q.Regions) > MaxRegions {
+		return fmt.Errorf("wire: %d regions in one request", len(q.Regions))
+	}
+	f.putU16(len(q.Regions))
+	for _, r := range q.Regions {
+		if !r.Valid() {
+			return fmt.Errorf("wire: %w: a region outside of the picture", ErrFrame)
+		}
+		f.putU8(byte(r.Shape))
+		for _, v := range []int{r.X, r.Y, r.Width, r.Height} {
+			f.putU16(v)
+		}
+	}
 	f.putU16(len(q.Blobs))
 	for _, b := range q.Blobs {
 		f.putI64(int64(len(b)))
@@ -47,6 +60,13 @@ func ReadRequest(r io.Reader, maxBytes int64) (Request, error) {
 	}
 	q := Request{Mode: Mode(f.u8())}
 	q.Limits = Limits{MaxPixels: f.i64(), MaxSide: f.i64(), MemoryBytes: f.i64()}
+	for range f.list(MaxRegions) {
+		r := Region{Shape: Shape(f.u8()), X: f.u16(), Y: f.u16(), Width: f.u16(), Height: f.u16()}
+		if f.err == nil && !r.Valid() {
+			f.fail()
+		}
+		q.Regions = append(q.Regions, r)
+	}
 	lens := make([]int64, f.list(MaxBlobs))
 	for i := range lens {
 		lens[i] = f.i64()

@@ -13,6 +13,10 @@ const (
 	Sanitise Mode = 'S'
 	// Scan takes finished renditions and answers with what it saw while decoding each of them.
 	Scan Mode = 'V'
+	// Mask takes one finished rendition and answers with it, its regions blacked out.
+	Mask Mode = 'M'
+	// Compare takes two finished renditions, before and after, and answers with both side by side.
+	Compare Mode = 'C'
 	// Probe takes nothing: the worker tries what its fences forbid and says which attempts failed.
 	Probe Mode = 'P'
 )
@@ -27,10 +31,37 @@ type Limits struct {
 
 // Request is the one message a worker reads.
 type Request struct {
-	Mode   Mode
-	Limits Limits
-	Blobs  [][]byte
+	Mode    Mode
+	Limits  Limits
+	Regions []Region // of Mask: what is blacked out; of Compare: what is shown of each picture
+	Blobs   [][]byte
 }
+
+// Shape of a region.
+type Shape byte
+
+const (
+	Rectangle Shape = 'R'
+	Ellipse   Shape = 'E' // the one inscribed in the rectangle
+)
+
+// RegionUnit is the width or height of the upright picture, whichever is measured.
+const RegionUnit = 10000
+
+// Region is a part of the upright picture, in RegionUnits from its left and upper edge.
+type Region struct {
+	Shape               Shape
+	X, Y, Width, Height int
+}
+
+// Valid reports that a region has an area and lies within the picture.
+func (r Region) Valid() bool {
+	return (r.Shape == Rectangle || r.Shape == Ellipse) && r.X >= 0 && r.Y >= 0 && r.Width > 0 && r.Height > 0 &&
+		r.X <= RegionUnit-r.Width && r.Y <= RegionUnit-r.Height && r.Width <= RegionUnit && r.Height <= RegionUnit
+}
+
+// MaxRegions of one request.
+const MaxRegions = 32
 
 // Removed counts what one kind of carrier took up in the upload and did not survive.
 type Removed struct {

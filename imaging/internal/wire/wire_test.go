@@ -34,7 +34,8 @@ func encode(t testing.TB, a wire.Answer) []byte {
 
 func TestMessagesArriveAsSent(t *testing.T) {
 	var b bytes.Buffer
-	q := wire.Request{Mode: wire.Scan, Limits: wire.Limits{MaxPixels: 1, MaxSide: 2, MemoryBytes: 3}, Blobs: [][]byte{[]byte("one"), {}, []byte("three")}}
+	q := wire.Request{Mode: wire.Scan, Limits: wire.Limits{MaxPixels: 1, MaxSide: 2, MemoryBytes: 3}, Regions: []wire.Region{{Shape: wire.Ellipse, X: 1, Y: 2, Width: 3, Height: 9998}},
+		Blobs: [][]byte{[]byte("one"), {}, []byte("three")}}
 	if err := errors.Join(wire.WriteHello(&b, wire.Hello{Fences: wire.Landlock}), wire.WriteRequest(&b, q), wire.WriteAnswer(&b, answer)); err != nil {
 		t.Fatal(err)
 	}
