@@ -127,6 +127,10 @@ func (s *stack) ask(method, path, token string, in any, tweaks ...tweak) answer 
 	for _, t := range tweaks {
 		t(a)
 	}
+	if s.dry != nil {
+		s.dry(a.Request)
+		return answer{s: s, what: method + " " + path, header: http.Header{}}
+	}
 	res, err := s.from(a.source).checked.Do(a.Request)
 	s.must(err)
 	defer res.Body.Close()

@@ -10,6 +10,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/http"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -73,23 +74,30 @@ type clock struct{ ahead atomic.Int64 }
 func (c *clock) now() time.Time          { return time.Now().Add(time.Duration(c.ahead.Load())) }
 func (c *clock) advance(d time.Duration) { c.ahead.Add(int64(d)) }
 
-// checkpoints keeps the newest one in memory.
+// checkpoints keeps the newest one of each practice in memory.
 type checkpoints struct {
 	mu     sync.Mutex
-	newest *audit.Checkpoint
+	newest map[id.Practice]audit.Checkpoint
 }
 
 func (c *checkpoints) Save(p audit.Checkpoint) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.newest = &p
+	if c.newest == nil {
+		c.newest = map[id.Practice]audit.Checkpoint{}
+	}
+	c.newest[p.Practice] = p
 	return nil
 }
 
-func (c *checkpoints) Newest(id.Practice) (*audit.Checkpoint, error) {
+func (c *checkpoints) Newest(p id.Practice) (*audit.Checkpoint, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.newest, nil
+	newest, ok := c.newest[p]
+	if !ok {
+		return nil, nil
+	}
+	return &newest, nil
 }
 
 // countedKeys counts what the key service is asked for, and can be told that
@@ -136,7 +144,8 @@ type stack struct {
 	pinned   ed25519.PublicKey
 	evidence ed25519.PublicKey
 	contract *contract
-	closed   bool // a test closed the catalog
+	closed   bool                // a test closed the catalog
+	dry      func(*http.Request) // if set, requests go there and are not sent
 
 	mu        sync.Mutex
 	tokens    map[string]string // by role

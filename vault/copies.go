@@ -101,16 +101,20 @@ func (s *Service) copyKey(ctx context.Context, p *Photo, a id.Authorization) (*P
 // date: those that ended by an event went with it. With all, it looks at every
 // patient who has any.
 func (s *Service) sweepCopies(ctx context.Context, all bool) (ended int, err error) {
-	catalog, by := s.Catalogs.ForPractice(s.Practice), s.now()
+	by := s.now()
 	if all {
 		by = time.Time{}
 	}
-	patients, err := catalog.CopyHolders(ctx, by)
-	for _, p := range patients {
-		e := &audit.Entry{Action: audit.CopiesEnd, Outcome: audit.Complete, Reason: "authorization_ended", Patient: p, Purpose: string(consent.ForMarketing)}
-		n, endErr := catalog.EndCopies(ctx, p, e)
-		ended += n
-		err = errors.Join(err, endErr)
-	}
+	err = s.practices(ctx, func(ctx context.Context, p id.Practice) error {
+		catalog := s.Catalogs.ForPractice(p)
+		patients, err := catalog.CopyHolders(ctx, by)
+		for _, patient := range patients {
+			e := &audit.Entry{Action: audit.CopiesEnd, Outcome: audit.Complete, Reason: "authorization_ended", Patient: patient, Purpose: string(consent.ForMarketing)}
+			n, endErr := catalog.EndCopies(ctx, patient, e)
+			ended += n
+			err = errors.Join(err, endErr)
+		}
+		return err
+	})
 	return ended, err
 }

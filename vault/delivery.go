@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -39,6 +40,7 @@ type Delivery struct {
 
 // basis is the state that a delivery was last found allowed on.
 type basis struct {
+	practice id.Practice
 	patient  id.Patient
 	epoch    int64
 	account  id.Account
@@ -48,7 +50,7 @@ type basis struct {
 }
 
 func basisOf(r *consent.Redemption) basis {
-	b := basis{patient: r.Token.Patient, epoch: r.Record.Epoch, account: r.Token.Account, version: r.HolderVersion, campaign: r.Token.Campaign}
+	b := basis{practice: r.Token.Practice, patient: r.Token.Patient, epoch: r.Record.Epoch, account: r.Token.Account, version: r.HolderVersion, campaign: r.Token.Campaign}
 	if r.Campaign != nil {
 		b.edition = r.Campaign.Version
 	}
@@ -152,8 +154,8 @@ func (d *Delivery) stop() {
 	}
 }
 
-// watch re-checks running deliveries: one query a second per process for all
-// of them, and at once when this process records a revocation.
+// watch re-checks running deliveries: one query a second per process and
+// practice for all of them, and at once when this process records a revocation.
 type watch struct {
 	service *Service
 	again   chan struct{}
@@ -219,9 +221,17 @@ func (w *watch) check(ctx context.Context) {
 	w.mu.Lock()
 	all := slices.Clone(w.running)
 	w.mu.Unlock()
-	if len(all) == 0 {
-		return
+	of := map[id.Practice][]*Delivery{}
+	for _, d := range all {
+		b, _ := d.standing()
+		of[b.practice] = append(of[b.practice], d)
 	}
+	for _, p := range slices.Sorted(maps.Keys(of)) {
+		w.checkPractice(ctx, p, of[p])
+	}
+}
+
+func (w *watch) checkPractice(ctx context.Context, p id.Practice, all []*Delivery) {
 	var of Standing
 	for _, d := range all {
 		b, _ := d.standing()
@@ -232,7 +242,7 @@ func (w *watch) check(ctx context.Context) {
 	}
 	of.Patients, of.Accounts, of.Campaigns = distinct(of.Patients), distinct(of.Accounts), distinct(of.Campaigns)
 	asked := time.Now()
-	versions, err := w.service.Catalogs.ForPractice(w.service.Practice).Versions(ctx, of)
+	versions, err := w.service.Catalogs.ForPractice(p).Versions(ctx, of)
 	for _, d := range all {
 		on, confirmed := d.standing()
 		switch {

@@ -76,9 +76,13 @@ func (s *Service) markDamaged(ctx context.Context, j *Job, why error) error {
 
 // DamagedUploads counts received photos that wait because what is stored of
 // them is damaged.
-func (s *Service) DamagedUploads(ctx context.Context) (int, error) {
-	list, err := s.Catalogs.ForPractice(s.Practice).Damaged(ctx)
-	return len(list), err
+func (s *Service) DamagedUploads(ctx context.Context) (n int, err error) {
+	err = s.practices(ctx, func(ctx context.Context, p id.Practice) error {
+		list, err := s.Catalogs.ForPractice(p).Damaged(ctx)
+		n += len(list)
+		return err
+	})
+	return n, err
 }
 
 // lease keeps a job while it is worked on.

@@ -48,7 +48,7 @@ func (s *Service) Ready(ctx context.Context) ([]Dependency, error) {
 	}
 	wg.Wait()
 	if out[0].Err == nil {
-		out[0].Err = s.stalled()
+		out[0].Err = s.allStalled(ctx)
 	}
 	for _, d := range out {
 		if d.Err != nil {

@@ -86,9 +86,6 @@ func (s *Service) OpenContent(ctx context.Context, req ContentRequest) (*Deliver
 	if !req.Token.Is(consent.TokenPrefix) {
 		return nil, ErrUnknownToken
 	}
-	if err := s.stalled(); err != nil {
-		return nil, err
-	}
 	got := &fetched{}
 	defer got.drop()
 	for attempt := 1; ; attempt++ {
@@ -113,6 +110,9 @@ func (s *Service) openContent(ctx context.Context, req ContentRequest, got *fetc
 		return nil, ErrUnknownToken
 	}
 	if err != nil {
+		return nil, err
+	}
+	if err := s.stalled(rel.Token.Practice); err != nil {
 		return nil, err
 	}
 	rel.Policies = s.Policies

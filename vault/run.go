@@ -15,10 +15,10 @@ import (
 // Prepare comes before the first request and before Run: it refuses a database
 // that is behind its checkpoint, and makes upload keys if they are due.
 func (s *Service) Prepare(ctx context.Context) error {
-	if err := s.CheckNotBehind(ctx); err != nil {
+	if err := s.practices(ctx, s.CheckNotBehind); err != nil {
 		return err
 	}
-	return s.renewUploadKeys(ctx)
+	return s.practices(ctx, s.renewUploadKeys)
 }
 
 // Run does the background work until ctx ends: ingest, chaining the audit log,
@@ -30,14 +30,18 @@ func (s *Service) Run(ctx context.Context) error {
 		wg.Go(func() { defer s.ingests.Done(); s.ingestLoop(ctx) })
 	}
 	wg.Go(func() { s.streams.run(ctx) })
-	wg.Go(func() { s.every(ctx, s.CheckpointAt, "audit chain", s.chain) })
+	wg.Go(func() { s.every(ctx, s.CheckpointAt, "audit chain", s.chainAll) })
 	wg.Go(func() {
 		s.every(ctx, time.Minute, "sweep", func(ctx context.Context) error { _, err := s.Sweep(ctx); return err })
 	})
 	wg.Go(func() { s.every(ctx, 5*time.Minute, "takedowns", s.SweepTakedowns) })
-	wg.Go(func() { s.every(ctx, time.Hour, "upload keys", s.renewUploadKeys) })
+	wg.Go(func() {
+		s.every(ctx, time.Hour, "upload keys", func(ctx context.Context) error { return s.practices(ctx, s.renewUploadKeys) })
+	})
 	wg.Go(func() { s.every(ctx, 3*time.Second, "practice keys", s.Catalogs.RefreshKeys) })
-	wg.Go(func() { s.every(ctx, time.Hour, "rows against the log", s.review) })
+	wg.Go(func() {
+		s.every(ctx, time.Hour, "rows against the log", func(ctx context.Context) error { return s.practices(ctx, s.review) })
+	})
 	wg.Go(func() {
 		s.every(ctx, time.Hour, "copies for marketing", func(ctx context.Context) error { _, err := s.sweepCopies(ctx, true); return err })
 	})
@@ -45,7 +49,7 @@ func (s *Service) Run(ctx context.Context) error {
 	// What was written last is chained too, if the database still answers.
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
-	return s.chain(last)
+	return s.chainAll(last)
 }
 
 // Drain lets no further ingest begin here and waits until those in work are
@@ -106,8 +110,8 @@ func (s *Service) every(ctx context.Context, interval time.Duration, what string
 // review compares rows with the log, at the start and every hour: an older
 // state of a patient, an account or a photo that was put back while the service
 // was down shows there. It reports, and leaves what to do to a person.
-func (s *Service) review(ctx context.Context) error {
-	report, err := (&Fsck{Catalogs: s.Catalogs, Keys: s.Keys, Blobs: s.Blobs, Checkpoints: s.Checkpoints, Practice: s.Practice, LogOnly: true}).Run(ctx)
+func (s *Service) review(ctx context.Context, p id.Practice) error {
+	report, err := (&Fsck{Catalogs: s.Catalogs, Keys: s.Keys, Blobs: s.Blobs, Checkpoints: s.Checkpoints, Practice: p, LogOnly: true}).Run(ctx)
 	if err != nil {
 		return err
 	}

@@ -95,10 +95,14 @@ func TakedownEntry(t *consent.Takedown, by *audit.Entry, a audit.Action) *audit.
 // expired, which opens its takedowns; and escalates those that are overdue.
 // Any replica may do it; each thing happens once.
 func (s *Service) SweepTakedowns(ctx context.Context) error {
-	catalog := s.Catalogs.ForPractice(s.Practice)
+	return s.practices(ctx, s.sweepTakedowns)
+}
+
+func (s *Service) sweepTakedowns(ctx context.Context, p id.Practice) error {
+	catalog := s.Catalogs.ForPractice(p)
 	patients, errs := catalog.Authorized(ctx)
-	for _, p := range patients {
-		record, err := catalog.Record(ctx, p)
+	for _, patient := range patients {
+		record, err := catalog.Record(ctx, patient)
 		if err != nil {
 			errs = errors.Join(errs, err)
 			continue

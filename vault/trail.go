@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"photovault/consent"
 	"photovault/vault/audit"
@@ -48,7 +47,7 @@ func (s *Service) PatientTrail(ctx context.Context, who consent.Principal, p id.
 }
 
 func (s *Service) readTrail(ctx context.Context, who consent.Principal, e *audit.Entry, limit int, read func(func(audit.Record) error) error) ([]Logged, error) {
-	if err := s.chain(ctx); err != nil { // what was just written has its number, too
+	if err := s.chain(ctx, who.Practice); err != nil { // what was just written has its number, too
 		s.Logger.Error("audit chain", "error", err)
 	}
 	out := []Logged{}
@@ -67,50 +66,6 @@ func (s *Service) readTrail(ctx context.Context, who consent.Principal, e *audit
 		return nil, s.failed(ctx, who, e, err)
 	}
 	return out, s.log(ctx, who, e)
-}
-
-// chain numbers what was written since, signs a checkpoint and keeps it
-// outside the database.
-func (s *Service) chain(ctx context.Context) error {
-	s.chaining.Lock() // a later checkpoint is not overwritten by an earlier one
-	defer s.chaining.Unlock()
-	catalog := s.Catalogs.ForPractice(s.Practice)
-	for {
-		n, c, aside := catalog.Integrate(ctx, 1000)
-		if aside != nil && !errors.Is(aside, audit.ErrAside) {
-			return aside
-		}
-		if n == 0 && c.Size <= s.saved { // what another replica numbered is kept here, too
-			s.chained.Store(time.Now().UnixNano())
-			return aside
-		}
-		key, err := s.signingKey(ctx, s.Practice, keys.Checkpoint)
-		if err != nil {
-			return err
-		}
-		c.At = s.now()
-		c.Sign(key)
-		if err := s.Checkpoints.Save(c); err != nil {
-			return fmt.Errorf("keep the checkpoint outside: %w", err)
-		}
-		s.saved = c.Size
-	}
-}
-
-// stallsAfter is how long the log may go without being chained and kept
-// outside before nothing is released any more: what is released must not be
-// deniable by whoever owns the database.
-const stallsAfter = 10 * time.Second
-
-// errStalled: the audit log is not being chained.
-var errStalled = fmt.Errorf("%w: the audit log has not been chained, or its checkpoint not been kept, for %v", ErrUnavailable, stallsAfter)
-
-// stalled reports that. A service whose Run was not called chains nothing.
-func (s *Service) stalled() error {
-	if at := s.chained.Load(); at != 0 && time.Since(time.Unix(0, at)) > stallsAfter {
-		return errStalled
-	}
-	return nil
 }
 
 // VerifyTrail checks a practice's whole log against its MACs, its chain and
@@ -163,33 +118,4 @@ func verifyTrail(ctx context.Context, db Catalogs, out Checkpoints, p id.Practic
 		return audit.Report{}, err
 	}
 	return v.Finish()
-}
-
-// CheckNotBehind refuses a database that is older than the newest checkpoint
-// outside it. It reads one entry.
-func (s *Service) CheckNotBehind(ctx context.Context) error {
-	newest, err := s.Checkpoints.Newest(s.Practice)
-	if err != nil || newest == nil || newest.Size == 0 {
-		return err
-	}
-	seeds, err := s.Catalogs.PracticeKeys(ctx, s.Practice, keys.Checkpoint)
-	if err != nil {
-		return err
-	}
-	if err := verifyCheckpoint(newest, seeds); err != nil {
-		return err
-	}
-	found := false
-	err = s.Catalogs.ForPractice(s.Practice).AuditRecords(ctx, newest.Size-1, func(r audit.Record) error {
-		found = r.Seq == newest.Size && r.Head == newest.Head
-		return errEnough
-	})
-	if err != nil && !errors.Is(err, errEnough) {
-		return err
-	}
-	if !found {
-		return fmt.Errorf("%w: the database is behind, or differs from, the checkpoint of %d entries kept outside it",
-			audit.ErrTampered, newest.Size)
-	}
-	return nil
 }

@@ -72,8 +72,8 @@ func (s *Service) rotateUploadKeys(ctx context.Context, p id.Practice, e *audit.
 
 // renewUploadKeys rotates when the newest key nears its end, so that a practice
 // never runs out of keys because nobody thought of it.
-func (s *Service) renewUploadKeys(ctx context.Context) error {
-	rows, err := s.Catalogs.ForPractice(s.Practice).UploadKeys(ctx)
+func (s *Service) renewUploadKeys(ctx context.Context, p id.Practice) error {
+	rows, err := s.Catalogs.ForPractice(p).UploadKeys(ctx)
 	if err != nil {
 		return err
 	}
@@ -82,7 +82,7 @@ func (s *Service) renewUploadKeys(ctx context.Context) error {
 			return nil
 		}
 	}
-	return s.rotateUploadKeys(ctx, s.Practice, &audit.Entry{Action: audit.UploadKeysRotate, Outcome: audit.Allowed, Reason: "scheduled"})
+	return s.rotateUploadKeys(ctx, p, &audit.Entry{Action: audit.UploadKeysRotate, Outcome: audit.Allowed, Reason: "scheduled"})
 }
 
 func (s *Service) newUploadKey(ctx context.Context, p id.Practice, suite envelope.Suite, now time.Time) (*UploadKey, error) {

@@ -13,7 +13,6 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"photovault/consent"
@@ -26,7 +25,7 @@ import (
 
 // Config is what a Service is made of. All but the last group is required.
 type Config struct {
-	Practice id.Practice // the practice whose background work this process does
+	Practice id.Practice // the installation's first; a process works for all of them
 	Catalogs Catalogs
 	Keys     keys.Service
 	Blobs    blobs.Store
@@ -78,9 +77,7 @@ type Service struct {
 	leaving  chan struct{}  // closed by Drain
 	ingests  sync.WaitGroup // of running ingest loops
 	drain    sync.Once
-	chaining sync.Mutex
-	saved    int64        // size of the newest checkpoint outside; with chaining
-	chained  atomic.Int64 // when the log was last whole and kept, Unix nanoseconds; 0: never
+	logs     logs
 }
 
 // New returns a Service. Prepare it before it is used; Run does its background work.

@@ -47,10 +47,14 @@ func (c *configCheck) Run(r *run) error {
 	return r.say(map[string]any{"valid": true}, "%s: nothing is wrong", r.Config)
 }
 
-type configClient struct{}
+type configClient struct{ practiceFlag }
 
-func (configClient) Run(r *run) (err error) {
+func (c *configClient) Run(r *run) (err error) {
 	conf, err := r.config()
+	if err != nil {
+		return err
+	}
+	practice, err := c.practice(conf)
 	if err != nil {
 		return err
 	}
@@ -60,7 +64,7 @@ func (configClient) Run(r *run) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
-	out, err := clientSettings(r.ctx, s, conf)
+	out, err := clientSettings(r.ctx, s, conf, practice)
 	if err != nil {
 		return err
 	}

@@ -9,6 +9,7 @@ import (
 )
 
 type fsckCommand struct {
+	practiceFlag
 	ReadData bool `help:"Also open every object and authenticate it: each photo under a verify permit, with an entry in the log."`
 }
 
@@ -27,6 +28,10 @@ func (c *fsckCommand) Run(r *run) (err error) {
 	if err != nil {
 		return err
 	}
+	practice, err := c.practice(conf)
+	if err != nil {
+		return err
+	}
 	harden(nil)
 	s, err := openStores(r.ctx, conf, reading)
 	if err != nil {
@@ -35,7 +40,7 @@ func (c *fsckCommand) Run(r *run) (err error) {
 	defer func() { err = errors.Join(err, s.Close()) }()
 	bar := newProgress(r.err, "checking", r.JSON)
 	last := time.Time{}
-	check := &vault.Fsck{Catalogs: s.catalog, Keys: s.keys, Blobs: s.blobs, Checkpoints: checkpointFile(conf.Checkpoint), Practice: conf.Practice,
+	check := &vault.Fsck{Catalogs: s.catalog, Keys: s.keys, Blobs: s.blobs, Checkpoints: checkpointsOf(conf), Practice: practice,
 		ReadData: c.ReadData, Progress: func(what string, done, of int64) {
 			if what == "data" {
 				bar.update(done, of)

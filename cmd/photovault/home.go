@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 
 	"photovault/cmd/photovault/config"
-	"photovault/vault/audit"
 	"photovault/vault/id"
 )
 
@@ -114,22 +113,4 @@ func writeJSON(path string, v any, mode fs.FileMode) error {
 		return err
 	}
 	return writeDurable(path, append(b, '\n'), mode)
-}
-
-// checkpointFile keeps the newest signed checkpoint beside the keys, out of
-// reach of whoever restores an older database.
-type checkpointFile string
-
-func (f checkpointFile) Save(c audit.Checkpoint) error { return writeJSON(string(f), c, 0o600) }
-
-func (f checkpointFile) Newest(p id.Practice) (*audit.Checkpoint, error) {
-	var c audit.Checkpoint
-	err := readJSON(string(f), &c)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	if err == nil && c.Practice != p {
-		err = fmt.Errorf("%s is of another practice", string(f))
-	}
-	return &c, err
 }

@@ -57,7 +57,7 @@ func (c *initCommand) Run(r *run) error {
 		return err
 	}
 	practice := conf.Practice
-	token, account, err := c.firstAdmin(r.ctx, s, practice, now)
+	token, account, err := firstAdmin(r.ctx, s, practice, c.Admin, now)
 	if conflict := new(vault.ConflictError); errors.As(err, &conflict) {
 		err = fmt.Errorf("the practice was made before, and nothing was changed; for another machine's client.json: photovault config client --config %s", r.Config)
 	}
@@ -66,7 +66,7 @@ func (c *initCommand) Run(r *run) error {
 	}
 	if err == nil { // last: a home folder with client.json is a whole one
 		var settings *settings
-		if settings, err = clientSettings(r.ctx, s, conf); err == nil {
+		if settings, err = clientSettings(r.ctx, s, conf, practice); err == nil {
 			err = writeJSON(h.settings(), settings, 0o644)
 		}
 	}
@@ -105,12 +105,12 @@ Next:
 
 // firstAdmin makes the practice and the one account that nobody can have
 // authorized.
-func (c *initCommand) firstAdmin(ctx context.Context, s *stores, p id.Practice, now time.Time) (consent.Bearer, id.Account, error) {
+func firstAdmin(ctx context.Context, s *stores, p id.Practice, name string, now time.Time) (consent.Bearer, id.Account, error) {
 	e := &audit.Entry{Action: audit.PracticeCreate, Outcome: audit.Allowed, Reason: "init"}
 	if err := s.catalog.CreatePractice(ctx, p, e); err != nil {
 		return "", "", err
 	}
-	a, credential, token, err := vault.NewAccount(p, c.Admin, consent.Admin, 0, now)
+	a, credential, token, err := vault.NewAccount(p, name, consent.Admin, 0, now)
 	if err != nil {
 		return "", "", err
 	}
@@ -140,8 +140,8 @@ func (c *initCommand) makeHome(h home, now time.Time) (*config.Config, error) {
 }
 
 // clientSettings is what clients of the practice need to know.
-func clientSettings(ctx context.Context, s *stores, c *config.Config) (*settings, error) {
-	out := &settings{Server: strings.TrimSuffix(c.Server.URL, "/"), Practice: c.Practice}
+func clientSettings(ctx context.Context, s *stores, c *config.Config, p id.Practice) (*settings, error) {
+	out := &settings{Server: strings.TrimSuffix(c.Server.URL, "/"), Practice: p}
 	if c.Server.CA != "" {
 		ca, err := os.ReadFile(c.Server.CA)
 		if err != nil {
@@ -150,7 +150,7 @@ func clientSettings(ctx context.Context, s *stores, c *config.Config) (*settings
 		out.CA = string(ca)
 	}
 	for purpose, into := range map[keys.Purpose]*[]byte{keys.Checkpoint: &out.EvidenceKey, keys.UploadSigning: &out.UploadSigningKey} {
-		seed, err := s.catalog.PracticeKey(ctx, c.Practice, purpose)
+		seed, err := s.catalog.PracticeKey(ctx, p, purpose)
 		if err != nil {
 			return nil, err
 		}

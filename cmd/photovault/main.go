@@ -41,6 +41,7 @@ type commands struct {
 	globals
 
 	Init     initCommand     `cmd:"" help:"Make a new vault: folder, keys, certificate, practice, first administrator."`
+	Practice practiceCommand `cmd:"" help:"Add and list the practices of one installation."`
 	Serve    serveCommand    `cmd:"" help:"Run the service."`
 	Put      putCommand      `cmd:"" help:"Seal a photo and upload it."`
 	Get      getCommand      `cmd:"" help:"Ask for a token and fetch a photo with it."`

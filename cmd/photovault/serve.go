@@ -84,7 +84,7 @@ func (c *serveCommand) Run(r *run) (err error) {
 		return err
 	}
 	service, err := vault.New(vault.Config{Practice: conf.Practice, Catalogs: s.catalog, Keys: s.keys, Blobs: s.blobs, Media: media,
-		Checkpoints: checkpointFile(conf.Checkpoint), Policies: policies, Logger: log, Software: "photovault " + version,
+		Checkpoints: checkpointsOf(conf), Policies: policies, Logger: log, Software: "photovault " + version,
 		Ingests: media.AtOnce(), SweepAge: c.SweepAge})
 	if err != nil {
 		return err

@@ -75,7 +75,7 @@ func short(s string) string {
 	return s[:8]
 }
 
-type auditVerify struct{}
+type auditVerify struct{ practiceFlag }
 
 // Help is shown by photovault audit verify --help.
 func (auditVerify) Help() string {
@@ -85,8 +85,12 @@ Exit status 1 means that the log is not the one that was written; the message sa
 what was changed and where.`
 }
 
-func (auditVerify) Run(r *run) (err error) {
+func (c *auditVerify) Run(r *run) (err error) {
 	conf, err := r.config()
+	if err != nil {
+		return err
+	}
+	practice, err := c.practice(conf)
 	if err != nil {
 		return err
 	}
@@ -97,7 +101,7 @@ func (auditVerify) Run(r *run) (err error) {
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
 	bar := newProgress(r.err, "verifying", r.JSON)
-	report, err := vault.VerifyTrail(r.ctx, s.catalog, checkpointFile(conf.Checkpoint), conf.Practice, func(n int64) { bar.update(n<<10, n<<10) })
+	report, err := vault.VerifyTrail(r.ctx, s.catalog, checkpointsOf(conf), practice, func(n int64) { bar.update(n<<10, n<<10) })
 	bar.done()
 	if errors.Is(err, audit.ErrTampered) && r.JSON {
 		return errors.Join(r.printJSON(map[string]any{"intact": false, "finding": err.Error()}), err)
@@ -105,7 +109,7 @@ func (auditVerify) Run(r *run) (err error) {
 	if err != nil {
 		return err
 	}
-	check := vault.Fsck{Catalogs: s.catalog, Keys: s.keys, Checkpoints: checkpointFile(conf.Checkpoint), Practice: conf.Practice, LogOnly: true}
+	check := vault.Fsck{Catalogs: s.catalog, Keys: s.keys, Checkpoints: checkpointsOf(conf), Practice: practice, LogOnly: true}
 	rows, err := check.Run(r.ctx)
 	if err != nil {
 		return err
