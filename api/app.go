@@ -41,6 +41,8 @@ type Config struct {
 	// AccountRequests is how many requests of one account are in work at
 	// once; default 32. More wait for up to 5 s.
 	AccountRequests int
+	// Head is how long a TLS handshake may take, and how long a request's head; default 15 s.
+	Head time.Duration
 }
 
 // Server answers HTTP over TLS.
@@ -67,6 +69,9 @@ func New(c Config) *Server {
 	if c.Logger == nil {
 		c.Logger = slog.Default()
 	}
+	if c.Head == 0 {
+		c.Head = headerTimeout
+	}
 	if c.Stall == 0 {
 		c.Stall = stallTimeout
 	}
@@ -83,7 +88,7 @@ func New(c Config) *Server {
 		CaseSensitive:         true,
 		StreamRequestBody:     true,
 		BodyLimit:             maxJSON, // no limit while streaming: body.go enforces each route's
-		ReadTimeout:           headerTimeout,
+		ReadTimeout:           c.Head,
 		WriteTimeout:          writeTimeout,
 		IdleTimeout:           idleTimeout,
 		ReadBufferSize:        maxHeader,

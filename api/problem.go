@@ -18,6 +18,8 @@ import (
 var (
 	errBadRequest = errors.New("api: malformed request")
 	errTimeout    = errors.New("api: the request did not arrive in time")
+	// errStalled is no fault of the request's: stock tus clients give up on a 4xx, and go on by themselves after a 5xx.
+	errStalled = errors.New("api: the body stalled")
 )
 
 // badJSON says where a JSON body went wrong. The decoder's text can quote
@@ -62,11 +64,12 @@ var outward = []struct {
 	title  string
 	detail string
 }{
-	{identity.ErrUnauthenticated, 401, "unauthenticated", "Not authenticated", "Send a valid token as Authorization: Bearer."},
+	{identity.ErrUnauthenticated, 401, "unauthenticated", "Not authenticated", "Send a valid token as Authorization: Bearer. Where an upload grant has ended, declare the photo again: what has arrived is kept."},
 	{identity.ErrSlowDown, 429, "slow_down", "Too many failed attempts", "Wait a minute and try again with a valid token."},
 	{errShare, 429, "too_many_requests", "Too many requests at once", "Your account has as many requests in work as it may; wait a little and try again."},
 	{errBadRequest, 400, "malformed_request", "Malformed request", ""},
 	{errClosing, 503, "unavailable", "Temporarily unavailable", "This server is closing; what arrived is kept. Go on from the upload's offset."},
+	{errStalled, 503, "body_stalled", "Body stalled", "The body stopped coming; what arrived is kept. Go on from the upload's offset."},
 	{vault.ErrShortBody, 400, "body_incomplete", "Body incomplete", "The body ended before its declared length; what arrived is kept."},
 	{errTimeout, 408, "request_timeout", "Request timeout", "The request did not come in time; send it again."},
 	{errMethod, 405, "method_not_allowed", "Method not allowed", ""},
@@ -141,13 +144,16 @@ func (s *Server) fail(c *fiber.Ctx, err error) error {
 		}
 	}
 	switch {
+	case errors.Is(err, vault.ErrShortBody) && errors.Is(err, os.ErrDeadlineExceeded):
+		err = errors.Join(errStalled, err)
+		c.Context().SetConnectionClose()
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded),
 		errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, context.Canceled):
 		err = errors.Join(vault.ErrUnavailable, err)
 		c.Context().SetConnectionClose()
 	}
 	p := problem(err)
-	if p.Status >= 500 && err != error(errLeaving) && !errors.Is(err, errClosing) { // as it should be when a server ends
+	if p.Status >= 500 && err != error(errLeaving) && !errors.Is(err, errClosing) && !errors.Is(err, errStalled) { // nothing failed here
 		s.Logger.Error("request failed", "code", p.Code, "error", err)
 	}
 	switch p.Status {

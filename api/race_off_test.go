@@ -6,5 +6,5 @@ const (
 	workerMemory   = 128 << 20 // bytes
 	racingRounds   = 100
 	bleedingRounds = 400 // of five requests each
-	bleedingShort  = 4000
+	bleedingShort  = 2500
 )

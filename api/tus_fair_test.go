@@ -117,7 +117,7 @@ func TestABodyThatTricklesEnds(t *testing.T) {
 			}
 		}
 	})
-	w.answer("PATCH").problem(400, "body_incomplete")
+	w.answer("PATCH").problem(503, "body_stalled")
 	close(stop)
 	trickle.Wait()
 	if took := time.Since(began); took > 5*time.Second {

@@ -12,7 +12,8 @@ have() { command -v "$1" >/dev/null 2>&1 || missing+=("$1 ($2)"); }
 have node "stock tus and HPKE clients"
 have exiftool "second opinion on metadata"
 have djpeg "second opinion on JPEG decoding"
-have chromium "the sealer in a browser"
+have chromium "the sealer and stock tus clients in a browser"
+have curl "an upload by hand"
 # The stock clients that tests talk to, at the versions their package.json pin.
 if [ -z "$PHOTOVAULT_NODE_MODULES" ] && command -v npm >/dev/null 2>&1; then
   cache="${XDG_CACHE_HOME:-$HOME/.cache}/photovault/node"

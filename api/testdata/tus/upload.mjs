@@ -1,43 +1,44 @@
 // Uploads a file with the stock tus-js-client, and goes on where an earlier
 // process left off. Everything it needs to know for that is in the storage
-// file, as in an app that was closed in between.
+// file, as in an app that was closed or killed in between.
 //
-//   node upload.mjs ENDPOINT FILE STORAGE      the upload grant is in PHOTOVAULT_GRANT
-//
-// Prints one line of JSON: {"done", "resumed", "offset", "url", "error"}.
-// offset is how many bytes the server had acknowledged when it ended.
-import { createReadStream, statSync } from 'node:fs'
+// Reads a job in JSON from standard input: {"endpoint", "grant", "file", "storage",
+// "chunkSize": bytes or null for the whole file in one PATCH, "parallelUploads", "retryDelays"}.
+// Prints a line of JSON when bytes were sent, {"sent"}, and one at the end:
+// {"done", "resumed", "urls", "error"}; urls are those that the storage had.
+import { createReadStream } from 'node:fs'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 
-const modules = process.env.PHOTOVAULT_NODE_MODULES
-const { Upload, FileUrlStorage } = createRequire(join(modules, 'none.js'))('tus-js-client')
+const { Upload, FileUrlStorage } = createRequire(join(process.env.PHOTOVAULT_NODE_MODULES, 'none.js'))('tus-js-client')
 
-const [endpoint, file, storage] = process.argv.slice(2)
-const answer = { done: false, resumed: false, offset: 0, url: '', error: '' }
+let input = ''
+for await (const part of process.stdin) input += part
+const { endpoint, grant, file, storage, chunkSize, parallelUploads, retryDelays } = JSON.parse(input)
+const answer = { done: false, resumed: false, urls: [], error: '' }
 
 const upload = new Upload(createReadStream(file), {
   endpoint,
-  uploadSize: statSync(file).size,
-  headers: { Authorization: `Bearer ${process.env.PHOTOVAULT_GRANT}` },
+  headers: { Authorization: `Bearer ${grant}` },
+  metadata: { filename: file },
   urlStorage: new FileUrlStorage(storage),
   storeFingerprintForResuming: true,
   removeFingerprintOnSuccess: true,
-  chunkSize: 1024 * 1024,
-  retryDelays: null, // a broken connection ends this process; the next one resumes
-  onChunkComplete: (_size, accepted) => { answer.offset = accepted },
+  chunkSize: chunkSize ?? Infinity,
+  parallelUploads,
+  retryDelays,
+  onProgress: (sent) => process.stdout.write(JSON.stringify({ sent }) + '\n'),
   onSuccess: () => end({ done: true }),
   onError: (error) => end({ error: error.message }),
 })
 
 function end(result) {
-  Object.assign(answer, result, { url: upload.url ?? '' })
-  process.stdout.write(JSON.stringify(answer) + '\n', () => process.exit(answer.done ? 0 : 3))
+  process.stdout.write(JSON.stringify({ ...answer, ...result }) + '\n', () => process.exit(0))
 }
 
-const previous = await upload.findPreviousUploads()
-if (previous.length > 0) {
-  upload.resumeFromPreviousUpload(previous[0])
-  answer.resumed = true
+const [previous] = await upload.findPreviousUploads()
+if (previous) {
+  upload.resumeFromPreviousUpload(previous)
+  Object.assign(answer, { resumed: true, urls: previous.parallelUploadUrls ?? [previous.uploadUrl] })
 }
 upload.start()

@@ -23,7 +23,7 @@ type Proxy struct {
 	conns    map[*net.TCPConn]struct{}
 	refuse   bool
 	delay    time.Duration
-	limit    int64         // bytes from the client until a reset; -1: none
+	limits   func() int64  // of a new connection: bytes from the client until a reset; -1: none
 	flow     chan struct{} // closed while bytes flow
 }
 
@@ -34,7 +34,7 @@ func New(t testing.TB, target string) *Proxy {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &Proxy{Addr: l.Addr().String(), target: target, listener: l, conns: map[*net.TCPConn]struct{}{}, limit: -1, flow: make(chan struct{})}
+	p := &Proxy{Addr: l.Addr().String(), target: target, listener: l, conns: map[*net.TCPConn]struct{}{}, limits: func() int64 { return -1 }, flow: make(chan struct{})}
 	close(p.flow)
 	var done sync.WaitGroup
 	done.Go(func() { p.accept(&done) })
@@ -58,10 +58,14 @@ func (p *Proxy) Cut() {
 
 // CutAfter resets each connection when its client has sent n bytes, counted
 // from its first; -1 ends that. It holds for connections made from now on.
-func (p *Proxy) CutAfter(n int64) {
+func (p *Proxy) CutAfter(n int64) { p.CutEach(func() int64 { return n }) }
+
+// CutEach does as CutAfter, after as many bytes as limit says of each
+// connection; it is asked for one at a time.
+func (p *Proxy) CutEach(limit func() int64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.limit = n
+	p.limits = limit
 }
 
 // Refuse resets new connections at once.
@@ -106,7 +110,7 @@ func (p *Proxy) accept(done *sync.WaitGroup) {
 
 func (p *Proxy) serve(client *net.TCPConn) {
 	p.mu.Lock()
-	refuse, limit := p.refuse, p.limit
+	refuse, limit := p.refuse, p.limits()
 	p.mu.Unlock()
 	if refuse {
 		reset(client)

@@ -1,0 +1,192 @@
+package api_test
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/json"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"net/http/httputil"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"photovault/vault/vaulttest/faultproxy"
+)
+
+// tablet is a page with the stock clients in a real Chromium, on one origin
+// with the service behind a reverse proxy, over TLS on both sides of it.
+type tablet struct {
+	*stack
+	node, modules, executable string
+	profile                   string // the browser's folder
+	front                     string // host:port behind the network
+	trust                     string // SHA-256 of the certificate's public key, base64: Chromium accepts this one and no other
+}
+
+// bundle is page.mjs with its packages.
+func (d *tablet) bundle() []byte {
+	d.Helper()
+	out := filepath.Join(d.TempDir(), "page.js")
+	cmd := exec.CommandContext(d.Context(), d.node, filepath.Join("testdata", "tus", "bundle.mjs"), out)
+	cmd.Env = append(os.Environ(), "PHOTOVAULT_NODE_MODULES="+d.modules)
+	if text, err := cmd.CombinedOutput(); err != nil {
+		d.Fatalf("esbuild: %v\n%s", err, text)
+	}
+	script, err := os.ReadFile(out)
+	d.must(err)
+	return script
+}
+
+func (s *stack) tablet() *tablet {
+	s.Helper()
+	d := &tablet{stack: s, profile: s.TempDir()}
+	d.node, d.modules = nodeModules(s, "tus-js-client", "@uppy/tus", "@uppy/core", "esbuild", "playwright-core")
+	var err error
+	if d.executable, err = exec.LookPath("chromium"); err != nil {
+		missing(s)("chromium is not installed (Debian package chromium): %v", err)
+	}
+	script := d.bundle()
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/html")
+		_, _ = io.WriteString(w, `<!doctype html><meta charset="utf-8"><title>photos</title><link rel="icon" href="data:,"><input type="file"><script type="module" src="/page.js"></script>`)
+	})
+	mux.HandleFunc("GET /page.js", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/javascript")
+		_, _ = w.Write(script)
+	})
+	transport := &http.Transport{TLSClientConfig: s.ca.client.Clone(), DisableCompression: true}
+	mux.Handle("/v1/", &httputil.ReverseProxy{
+		Rewrite:       func(r *httputil.ProxyRequest) { r.SetURL(&url.URL{Scheme: "https", Host: s.address}) },
+		Transport:     transport,
+		FlushInterval: -1,
+		ErrorHandler:  func(http.ResponseWriter, *http.Request, error) { panic(http.ErrAbortHandler) },
+		ErrorLog:      log.New(io.Discard, "", 0),
+	})
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	s.must(err)
+	server := &http.Server{Handler: mux, TLSConfig: s.ca.server.Clone(), ReadHeaderTimeout: time.Minute, ErrorLog: log.New(io.Discard, "", 0)}
+	ended := make(chan struct{})
+	go func() { defer close(ended); _ = server.ServeTLS(l, "", "") }()
+	s.Cleanup(func() { _ = server.Close(); <-ended; transport.CloseIdleConnections() })
+	d.front = l.Addr().String()
+	leaf, err := x509.ParseCertificate(s.ca.server.Certificates[0].Certificate[0])
+	s.must(err)
+	key := sha256.Sum256(leaf.RawSubjectPublicKeyInfo)
+	d.trust = base64.StdEncoding.EncodeToString(key[:])
+	return d
+}
+
+// pick is a file that a person picks in a page; until, in bytes, as browser.mjs says.
+type pick struct {
+	*onDisk
+	client string
+	mode
+	network *faultproxy.Proxy
+	until   int
+	retries []int
+}
+
+type picked struct {
+	Done, Resumed bool
+	Sent          int
+}
+
+// visits opens the browser, a page for each pick, and ends it.
+func (d *tablet) visits(picks ...pick) (answers []picked) {
+	d.Helper()
+	type told struct {
+		job
+		Client string `json:"client"`
+	}
+	type visit struct {
+		URL   string `json:"url"`
+		Until int    `json:"until"`
+		Job   told   `json:"job"`
+	}
+	var jobs []visit
+	for _, p := range picks {
+		origin := "https://" + p.network.Addr
+		j := p.job(p.onDisk, origin)
+		j.RetryDelays = append(j.RetryDelays, p.retries...)
+		jobs = append(jobs, visit{origin, p.until, told{j, p.client}})
+	}
+	in, err := json.Marshal(map[string]any{"executable": d.executable, "profile": d.profile, "trust": d.trust, "jobs": jobs})
+	d.must(err)
+	cmd := exec.CommandContext(d.Context(), d.node, filepath.Join("testdata", "tus", "browser.mjs"))
+	cmd.Env = append(os.Environ(), "PHOTOVAULT_NODE_MODULES="+d.modules)
+	var stderr bytes.Buffer
+	cmd.Stdin, cmd.Stderr = bytes.NewReader(in), &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		d.Fatalf("Chromium: %v\n%s", err, &stderr)
+	}
+	d.must(json.Unmarshal(out, &answers))
+	return answers
+}
+
+// Pages are closed, and with them the browser, in the middle of their uploads;
+// those of another browser find in its localStorage where to go on.
+func TestStockClientsInChromiumGoOnAfterTheBrowserEnded(t *testing.T) {
+	s := newStack(t)
+	d := s.tablet()
+	slow := faultproxy.New(t, d.front)
+	slow.Delay(5 * time.Millisecond)
+	var picks []pick
+	for _, client := range []string{"tus", "uppy"} {
+		for _, m := range modes {
+			x := s.onDisk()
+			picks = append(picks, pick{x, client, m, slow, len(x.sealed) / 2, nil})
+		}
+	}
+	for i, first := range d.visits(picks...) {
+		if p := picks[i]; first.Done || first.Sent >= len(p.sealed) {
+			t.Fatalf("%s %s: the page was not closed in the middle: %+v", p.client, p.name, first)
+		}
+		picks[i].until = 0
+	}
+	slow.Delay(0)
+	for i, second := range d.visits(picks...) {
+		p := picks[i]
+		if !second.Done || !second.Resumed {
+			t.Errorf("%s %s: the second page did not go on: %+v", p.client, p.name, second)
+		}
+		s.arrivedExactly(p.shot)
+	}
+}
+
+// The browser's connections are reset at bytes that chance picks.
+func TestStockClientsInChromiumOverABadNetwork(t *testing.T) {
+	s := newStack(t)
+	d := s.tablet()
+	retries := make([]int, 40)
+	for i := range retries {
+		retries[i] = 50
+	}
+	var picks []pick
+	var networks []*bad
+	for _, client := range []string{"tus", "uppy"} {
+		x := s.onDisk()
+		b := s.bad(d.front, 5, int64(len(x.sealed)))
+		networks = append(networks, b)
+		picks = append(picks, pick{x, client, modes[len(picks)], b.Proxy, 0, retries})
+	}
+	for i, got := range d.visits(picks...) {
+		p := picks[i]
+		if !got.Done {
+			t.Errorf("%s %s: %+v", p.client, p.name, got)
+		}
+		if networks[i].resets.Load() == 0 {
+			t.Errorf("%s %s: nothing was reset", p.client, p.name)
+		}
+		s.arrivedExactly(p.shot)
+	}
+}
