@@ -20,7 +20,7 @@ import (
 )
 
 type putCommand struct {
-	File      string        `arg:"" help:"Photo to send (JPEG or PNG), or - for standard input." placeholder:"FILE"`
+	File      string        `arg:"" help:"Photo to send (JPEG, PNG or WebP), or - for standard input." placeholder:"FILE"`
 	Patient   string        `required:"" help:"Patient's id." placeholder:"ID"`
 	Kind      string        `help:"before, after or progress."`
 	View      string        `help:"View, such as frontal."`

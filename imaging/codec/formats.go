@@ -23,6 +23,7 @@ type format struct {
 var formats = []format{
 	{IsJPEG, sanitiseJPEG, scanJPEG},
 	{IsPNG, sanitisePNG, inspectPNG},
+	{IsWebP, sanitiseWebP, inspectWebP},
 }
 
 // sanitise opens an upload in its format, or says which it is that is not opened.

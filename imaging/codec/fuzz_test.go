@@ -107,6 +107,24 @@ func FuzzSanitisePNG(f *testing.F) {
 	fuzzSanitise(f)
 }
 
+func FuzzSanitiseWebP(f *testing.F) {
+	for name, b := range specimen.WebPs() {
+		f.Add(b)
+		if name == "lossy.webp" {
+			for orient := range 9 {
+				f.Add(specimen.Extended(b, 121, 83, specimen.WebPEXIF, nil, specimen.RIFFChunk(nil, "EXIF", block(specimen.Options{Orientation: orient}))))
+			}
+			for _, icc := range [][]byte{specimen.SRGB(), specimen.DisplayP3(), specimen.AdobeRGB()} {
+				f.Add(specimen.Extended(b, 121, 83, specimen.WebPICC, specimen.RIFFChunk(nil, "ICCP", icc), nil))
+			}
+		}
+	}
+	for _, b := range specimen.BrokenWebP() {
+		f.Add(b.Data)
+	}
+	fuzzSanitise(f)
+}
+
 // The guard never lets goexif see what makes it run away, and never fails.
 func FuzzExifGuard(f *testing.F) {
 	f.Add(block(specimen.Full(16, 16, 1)))

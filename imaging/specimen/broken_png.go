@@ -8,7 +8,7 @@ import (
 
 // AllBroken are the bombs and malformed files of every format.
 func AllBroken() []Broken {
-	return slices.Concat(Bombs(), Malformed(), BrokenPNG())
+	return slices.Concat(Bombs(), Malformed(), BrokenPNG(), BrokenWebP())
 }
 
 // BrokenPNG are PNGs that must be refused.

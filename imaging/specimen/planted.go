@@ -25,7 +25,7 @@ func PlantAll(seed uint64) (all []Planted) {
 	for _, f := range []struct {
 		name     string
 		carriers []carrier
-	}{{"jpeg", jpegCarriers()}, {"png", pngCarriers()}} {
+	}{{"jpeg", jpegCarriers()}, {"png", pngCarriers()}, {"webp", webpCarriers()}} {
 		for _, c := range f.carriers {
 			text := fmt.Sprintf("canary-%016x-%016x", rng.Uint64(), rng.Uint64())
 			all = append(all, Planted{f.name, c.name, text, c.plant(Options{Canary: text}.canary(), text)})
