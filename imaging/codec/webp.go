@@ -176,7 +176,7 @@ func (l *webpLayout) checkMemory(why purpose, recode bool, lim wire.Limits) erro
 		need += more
 	}
 	if need > lim.MemoryBytes {
-		return refuse(CodePixels, "%dx%d pixels need %d MiB to open", l.width, l.height, need>>20)
+		return tooLarge(int64(l.width), int64(l.height), need)
 	}
 	return nil
 }
