@@ -10,6 +10,7 @@ import (
 	"os"
 	"time"
 
+	"photovault/vault"
 	"photovault/vault/blobs/s3"
 	"photovault/vault/blobs/s3/s3test"
 	"photovault/vault/catalog"
@@ -31,7 +32,7 @@ func (s *stack) production() *stores {
 	place := servers.Place(s)
 	out.reopen = func(t *stack) *catalog.DB {
 		t.Helper()
-		db, err := catalog.OpenPostgres(context.Background(), catalog.PostgresOptions(place), out.keys, catalog.Options{Practice: t.practice, Now: t.clock.now})
+		db, err := catalog.OpenPostgres(context.Background(), catalog.PostgresOptions(place), out.keys, catalog.Options{Practice: t.practice, Now: t.clock.now, Notify: []vault.Audience{vault.ForMarketing, vault.ForAlerts}})
 		t.must(err)
 		return db
 	}

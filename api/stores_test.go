@@ -17,6 +17,7 @@ import (
 	"github.com/ncruces/go-sqlite3"
 	"github.com/ncruces/go-sqlite3/driver"
 
+	"photovault/vault"
 	"photovault/vault/audit"
 	"photovault/vault/blobs"
 	"photovault/vault/blobs/dir"
@@ -50,7 +51,7 @@ func (s *stack) embedded() *stores {
 	path := filepath.Join(data, "catalog.db")
 	out.reopen = func(t *stack) *catalog.DB {
 		t.Helper()
-		db, err := catalog.OpenSQLite(context.Background(), path, out.keys, catalog.Options{Practice: t.practice, Now: t.clock.now})
+		db, err := catalog.OpenSQLite(context.Background(), path, out.keys, catalog.Options{Practice: t.practice, Now: t.clock.now, Notify: []vault.Audience{vault.ForMarketing, vault.ForAlerts}})
 		t.must(err)
 		return db
 	}

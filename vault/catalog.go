@@ -30,6 +30,9 @@ type Catalogs interface {
 	Release(ctx context.Context, h consent.BearerHash) (*Release, error)
 	// ClaimJob leases the next due job until now+lease, or returns nil.
 	ClaimJob(ctx context.Context, now time.Time, lease time.Duration) (*Job, error)
+	// ClaimNotice leases the next message to the audience that is due until
+	// now+lease, or returns nil.
+	ClaimNotice(ctx context.Context, to Audience, now time.Time, lease time.Duration) (*Outgoing, error)
 	// Expired returns uploads that expired before now.
 	Expired(ctx context.Context, now time.Time, limit int) ([]*Upload, error)
 	// TakeDead moves objects that were planned before t and never committed
@@ -68,6 +71,7 @@ type Catalog interface {
 	Records
 	Campaigns
 	Takedowns
+	Outbox
 	Photos
 	Derivations
 	Uploads
@@ -139,6 +143,14 @@ type Takedowns interface {
 	// ConfirmTakedown appends a confirmation, whose N is set here, and returns
 	// the takedown as it is then. ErrNotFound.
 	ConfirmTakedown(ctx context.Context, c *consent.Confirmation, e *audit.Entry) (*consent.Takedown, error)
+}
+
+// Outbox holds messages to receivers outside. What they tell of writes them.
+type Outbox interface {
+	// RetryNotice gives the lease back; the message is due at t. ErrGone when the lease was lost.
+	RetryNotice(ctx context.Context, o *Outgoing, t time.Time) error
+	// EndNotice removes a message that was taken, or is given up. ErrGone when the lease was lost.
+	EndNotice(ctx context.Context, o *Outgoing, e *audit.Entry) error
 }
 
 // Photos and what becomes of them.

@@ -26,6 +26,7 @@ func (s *Service) RecordClinical(ctx context.Context, who consent.Principal, c c
 	if err := s.Catalogs.ForPractice(who.Practice).AddClinical(ctx, &c, e); err != nil {
 		return nil, s.failed(ctx, who, e, err)
 	}
+	s.wakeTellers()
 	return &c, nil
 }
 
@@ -67,6 +68,7 @@ func (s *Service) RecordAuthorization(ctx context.Context, who consent.Principal
 	if err := catalog.AddAuthorization(ctx, &a, e); err != nil {
 		return nil, s.failed(ctx, who, e, err)
 	}
+	s.wakeTellers()
 	return &a, nil
 }
 

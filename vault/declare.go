@@ -237,6 +237,7 @@ func (s *Service) Delete(ctx context.Context, who consent.Principal, p id.Photo)
 		return nil, s.failed(ctx, who, e, err)
 	}
 	s.streams.recheck()
+	s.wakeTellers()
 	gone := true
 	if err := s.purge(ctx, who.Practice, string(p)); err != nil {
 		s.Logger.Warn("objects of a deleted photo remain; the sweep will retry", "photo", p, "error", err)

@@ -105,8 +105,9 @@ func (s *Service) append(ctx context.Context, who consent.Principal, h Happening
 		return nil, s.failed(ctx, who, e, err)
 	}
 	if h.Kind == consent.Emergency {
-		s.Logger.Warn("a record was opened in an emergency; a review is owed", "event", ev.ID, "account", who.Account)
+		s.Logger.Error("ALERT: a record was opened in an emergency; a review is owed", "event", ev.ID, "account", who.Account)
 	}
+	s.wakeTellers()
 	s.streams.recheck()
 	return ev, nil
 }

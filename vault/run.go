@@ -22,7 +22,7 @@ func (s *Service) Prepare(ctx context.Context) error {
 }
 
 // Run does the background work until ctx ends: ingest, chaining the audit log,
-// sweeping, re-checking running deliveries, renewing upload keys.
+// sweeping, re-checking running deliveries, renewing upload keys, telling receivers.
 func (s *Service) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
 	for range s.Ingests {
@@ -34,6 +34,9 @@ func (s *Service) Run(ctx context.Context) error {
 	wg.Go(func() {
 		s.every(ctx, time.Minute, "sweep", func(ctx context.Context) error { _, err := s.Sweep(ctx); return err })
 	})
+	for to, receiver := range s.Receivers {
+		wg.Go(func() { s.tell(ctx, to, receiver) })
+	}
 	wg.Go(func() { s.every(ctx, 5*time.Minute, "takedowns", s.SweepTakedowns) })
 	wg.Go(func() {
 		s.every(ctx, time.Hour, "upload keys", func(ctx context.Context) error { return s.practices(ctx, s.renewUploadKeys) })

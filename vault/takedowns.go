@@ -81,6 +81,7 @@ func (s *Service) ConfirmTakedown(ctx context.Context, who consent.Principal, c 
 	if err != nil {
 		return nil, s.failed(ctx, who, e, err)
 	}
+	s.wakeTellers()
 	return t, nil
 }
 
@@ -126,6 +127,7 @@ func (s *Service) lapse(ctx context.Context, catalog Catalog, a *consent.Authori
 	e := &audit.Entry{Action: audit.ConsentRevoke, Outcome: audit.Allowed, Reason: string(consent.Expired), Patient: a.Patient,
 		Subject: string(a.ID), Records: []string{"event/" + string(ev.ID)}}
 	err := catalog.AddEvent(ctx, ev, e)
+	s.wakeTellers()
 	if errors.Is(err, ErrConflict) { // another replica, or a person, was first
 		return nil
 	}
@@ -139,6 +141,7 @@ func (s *Service) escalate(ctx context.Context, catalog Catalog, t *consent.Take
 	case err != nil:
 		return err
 	}
-	s.Logger.Error("a takedown is overdue", "takedown", t.ID, "photo", t.Photo, "due", t.DueAt)
+	s.wakeTellers()
+	s.Logger.Error("ALERT: a takedown is overdue", "takedown", t.ID, "photo", t.Photo, "due", t.DueAt)
 	return nil
 }

@@ -32,6 +32,9 @@ type Config struct {
 	Media    Media
 	// Checkpoints keeps signed checkpoints outside the database.
 	Checkpoints Checkpoints
+	// Receivers are told at once of what concerns them; the catalog writes
+	// messages for these audiences.
+	Receivers map[Audience]Receiver
 	// Policies are what the practice forbids beyond the law; nil: nothing.
 	Policies *consent.Policies
 
@@ -78,6 +81,7 @@ type Service struct {
 	ingests  sync.WaitGroup // of running ingest loops
 	drain    sync.Once
 	logs     logs
+	told     map[Audience]chan struct{} // a notice was written
 }
 
 // New returns a Service. Prepare it before it is used; Run does its background work.
@@ -101,6 +105,10 @@ func New(c Config) (*Service, error) {
 	s := &Service{Config: c, wake: make(chan struct{}, 1), leaving: make(chan struct{}), deriving: make(chan struct{}, maxDerivations), copying: make(chan struct{}, 1), segments: make(chan []byte, c.UploadBuffers)}
 	for range c.UploadBuffers {
 		s.segments <- nil // made when first needed
+	}
+	s.told = map[Audience]chan struct{}{}
+	for to := range c.Receivers {
+		s.told[to] = make(chan struct{}, 1)
 	}
 	s.streams.service, s.streams.again = s, make(chan struct{}, 1)
 	return s, nil

@@ -83,8 +83,12 @@ func (c *serveCommand) Run(r *run) (err error) {
 	if err != nil {
 		return err
 	}
+	told, err := receivers(conf)
+	if err != nil {
+		return err
+	}
 	service, err := vault.New(vault.Config{Practice: conf.Practice, Catalogs: s.catalog, Keys: s.keys, Blobs: s.blobs, Media: media,
-		Checkpoints: checkpointsOf(conf), Policies: policies, Logger: log, Software: "photovault " + version,
+		Checkpoints: checkpointsOf(conf), Receivers: told, Policies: policies, Logger: log, Software: "photovault " + version,
 		Ingests: media.AtOnce(), SweepAge: c.SweepAge})
 	if err != nil {
 		return err

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"photovault/cmd/photovault/config"
+	"photovault/vault"
 	"photovault/vault/blobs"
 	"photovault/vault/blobs/dir"
 	"photovault/vault/blobs/s3"
@@ -18,6 +19,7 @@ import (
 	"photovault/vault/keys"
 	"photovault/vault/keys/localkek"
 	"photovault/vault/keys/transit"
+	"photovault/vault/webhook"
 )
 
 // stores are what the service stands on, opened: those of one machine or those
@@ -116,17 +118,38 @@ func (s *stores) openCatalog(ctx context.Context, c *config.Config) (err error) 
 			return err
 		}
 		s.catalog, err = catalog.OpenPostgres(ctx, catalog.PostgresOptions{Host: p.Host, Port: uint16(p.Port), Database: p.Database, User: p.User,
-			Password: password, CAFile: p.CA, Connections: p.Connections}, s.keys, catalog.Options{Practice: c.Practice})
+			Password: password, CAFile: p.CA, Connections: p.Connections}, s.keys, catalogOptions(c))
 		if err != nil {
 			return err
 		}
 	} else {
-		s.catalog, err = catalog.OpenSQLite(ctx, c.Catalog.SQLite, s.keys, catalog.Options{Practice: c.Practice})
+		s.catalog, err = catalog.OpenSQLite(ctx, c.Catalog.SQLite, s.keys, catalogOptions(c))
 	}
 	if err == nil {
 		s.closers = append(s.closers, s.catalog)
 	}
 	return err
+}
+
+func catalogOptions(c *config.Config) catalog.Options {
+	o := catalog.Options{Practice: c.Practice, TakedownDue: c.TakedownDue}
+	for name := range c.Webhooks() {
+		o.Notify = append(o.Notify, vault.Audience(name))
+	}
+	return o
+}
+
+// receivers opens those that are configured; nobody is connected to.
+func receivers(c *config.Config) (map[vault.Audience]vault.Receiver, error) {
+	out := map[vault.Audience]vault.Receiver{}
+	for name, o := range c.Webhooks() {
+		r, err := webhook.Open(o)
+		if err != nil {
+			return nil, fmt.Errorf("notify.%s: %w", name, err)
+		}
+		out[vault.Audience(name)] = r
+	}
+	return out, nil
 }
 
 func (s *stores) openObjects(ctx context.Context, c *config.Config, how access) error {

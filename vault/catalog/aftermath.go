@@ -11,12 +11,17 @@ import (
 	"photovault/vault/id"
 )
 
-// aftermath does, in the transaction that added p to the record r, what follows
-// for releases that were made: it opens takedowns and asks for reviews. The
+// aftermath does, in the transaction that added p to the record r, what follows:
+// it raises the alert of an emergency, and for releases that were made it opens
+// takedowns and asks for reviews. The
 // record's head is locked, and every release is fenced on it, so that none is
 // missed. e is the entry of what is being done; those written here name the
 // same actor.
 func (c *practice) aftermath(ctx context.Context, tx querier, k *practiceKeys, r *consent.Record, p *permission, e *audit.Entry) ([]sighting, error) {
+	if ev := p.Event; ev != nil && ev.Kind == consent.Emergency {
+		n := vault.Notice{Kind: vault.EmergencyOpened, Event: ev.ID, Patient: ev.Patient, Account: id.Account(ev.Subject)}
+		return nil, c.notify(ctx, tx, k, n, vault.ForAlerts)
+	}
 	if !r.Withdraws(p.row()) {
 		return nil, nil
 	}
@@ -86,6 +91,9 @@ func (c *practice) openTakedowns(ctx context.Context, tx querier, k *practiceKey
 		if err := c.d.audit(ctx, tx, k, vault.TakedownEntry(t, e, audit.TakedownOpen)); err != nil {
 			return err
 		}
+		if err := c.notify(ctx, tx, k, ofTakedown(vault.TakedownOpened, t), vault.ForMarketing); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -132,6 +140,10 @@ func (c *practice) question(ctx context.Context, tx querier, k *practiceKeys, r 
 			entry := &audit.Entry{Actor: e.Actor, Role: e.Role, Source: e.Source, Action: audit.RecordEvent, Outcome: audit.Allowed,
 				Reason: string(consent.Questioned), Patient: r.Patient, Subject: cause, Records: []string{"event/" + string(ev.ID), flaw.Cause}}
 			if err := c.d.audit(ctx, tx, k, entry); err != nil {
+				return nil, err
+			}
+			n := vault.Notice{Kind: vault.ReviewOwed, Event: ev.ID, Patient: r.Patient, Reason: flaw.Code}
+			if err := c.notify(ctx, tx, k, n, vault.ForAlerts); err != nil {
 				return nil, err
 			}
 		}

@@ -13,6 +13,7 @@ import (
 	"github.com/ncruces/go-sqlite3"
 	"github.com/ncruces/go-sqlite3/driver"
 
+	"photovault/vault"
 	"photovault/vault/audit"
 	"photovault/vault/catalog"
 	"photovault/vault/id"
@@ -75,7 +76,7 @@ func (s *store) open(t testing.TB) *catalog.DB {
 }
 
 func (s *store) tryOpen(ctx context.Context) (*catalog.DB, error) {
-	return catalog.OpenSQLite(ctx, s.path, s.keys, catalog.Options{Practice: s.practice})
+	return catalog.OpenSQLite(ctx, s.path, s.keys, catalog.Options{Practice: s.practice, Notify: []vault.Audience{vault.ForMarketing, vault.ForAlerts}})
 }
 
 // raw is what whoever owns the database file and its key can do: any SQL.

@@ -210,6 +210,15 @@ var sealedTables = []inspected{
 		v, err := openConfirmation(k, id.Takedown(text(key[0])), number(key[1]), sealed)
 		return fmt.Sprintf("%s/%d", text(key[0]), number(key[1])), v, err
 	}},
+	{"outbox", []string{"id"}, "t", "audience", func(k *practiceKeys, key []any, scan func(...any) error) (string, any, error) {
+		var audience vault.Audience
+		var sealed []byte
+		if err := scan(&audience, &sealed); err != nil {
+			return "", nil, err
+		}
+		_, err := openNotice(k, id.Notice(text(key[0])), audience, sealed)
+		return text(key[0]), nil, err
+	}},
 	{"key_floor", []string{"below"}, "n", "version", func(k *practiceKeys, key []any, scan func(...any) error) (string, any, error) {
 		f := floor{Practice: k.practice}
 		var sealed []byte

@@ -42,6 +42,8 @@ type Options struct {
 	Practice id.Practice
 	// Now is the database's clock where that is this process's; default time.Now.
 	Now func() time.Time
+	// Notify are the audiences that messages are written for; default none.
+	Notify []vault.Audience
 	// TakedownDue is how long a takedown may take; default 3 days.
 	TakedownDue time.Duration
 }

@@ -43,7 +43,7 @@ func newServer(t testing.TB) *server {
 }
 
 func (s *server) tryOpen(ctx context.Context) (*catalog.DB, error) {
-	return catalog.OpenPostgres(ctx, catalog.PostgresOptions(s.Place), s.keys, catalog.Options{Practice: s.practice})
+	return catalog.OpenPostgres(ctx, catalog.PostgresOptions(s.Place), s.keys, catalog.Options{Practice: s.practice, Notify: []vault.Audience{vault.ForMarketing, vault.ForAlerts}})
 }
 
 func (s *server) open(t testing.TB) *catalog.DB {
@@ -250,7 +250,7 @@ func TestOpenPostgresRefuses(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			place := s.Place
 			c.spoil(&place)
-			db, err := catalog.OpenPostgres(t.Context(), catalog.PostgresOptions(place), s.keys, catalog.Options{Practice: s.practice})
+			db, err := catalog.OpenPostgres(t.Context(), catalog.PostgresOptions(place), s.keys, catalog.Options{Practice: s.practice, Notify: []vault.Audience{vault.ForMarketing, vault.ForAlerts}})
 			if !errors.Is(err, c.want) {
 				t.Errorf("%v, want %v", err, c.want)
 			}

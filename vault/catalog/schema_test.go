@@ -45,6 +45,7 @@ var clear = map[string]string{
 	"takedown":     "practice id patient release_id state due_at version",
 
 	"takedown_confirmation": "practice takedown n",
+	"outbox":                "practice id audience not_before attempts lease_until",
 
 	"token_use":   "practice token n version",
 	"audit_entry": "practice id ord patient mac seq head",

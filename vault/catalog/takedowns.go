@@ -188,7 +188,10 @@ func (c *practice) EscalateTakedown(ctx context.Context, takedown id.Takedown, e
 			return vault.ErrGone
 		}
 		t.State, t.EscalatedAt = consent.TakedownOverdue, c.d.now()
-		return c.putTakedown(ctx, tx, k, t)
+		if err := c.putTakedown(ctx, tx, k, t); err != nil {
+			return err
+		}
+		return c.notify(ctx, tx, k, ofTakedown(vault.TakedownOverdue, t), vault.ForMarketing, vault.ForAlerts)
 	})
 	if err == nil {
 		c.d.seen.note(c.d.now(), saw("takedown", c.p, takedown, t.Version))
@@ -215,7 +218,10 @@ func (c *practice) ConfirmTakedown(ctx context.Context, co *consent.Confirmation
 			c.p, t.ID, co.N, sealed); err != nil {
 			return err
 		}
-		return c.putTakedown(ctx, tx, k, t)
+		if err := c.putTakedown(ctx, tx, k, t); err != nil {
+			return err
+		}
+		return c.notify(ctx, tx, k, ofTakedown(vault.TakedownConfirmed, t), vault.ForMarketing)
 	})
 	if err != nil {
 		return nil, err

@@ -229,6 +229,7 @@ var undecided = map[string]bool{
 	"audit_entry.ord":         true,
 	"job":                     true,
 	"object":                  true,
+	"outbox":                  true,
 }
 
 // hiding are columns whose edit takes the row out of sight of every read.

@@ -33,6 +33,7 @@ type (
 	Treatment     string // a course of treatment, as the clinic's systems name it
 	Campaign      string // what marketing does with photos, and where
 	Takedown      string // a task: what was released must come down
+	Notice        string // a message to a receiver outside
 )
 
 // ErrMalformed reports a string that is not a lower-case canonical UUIDv4.

@@ -16,7 +16,8 @@ import (
 	"photovault/vault/seal"
 )
 
-// CatalogUnderTest is a fresh database with two practices in it.
+// CatalogUnderTest is a fresh database with two practices in it, that writes
+// messages to every audience.
 type CatalogUnderTest struct {
 	Catalogs        vault.Catalogs
 	Practice, Other id.Practice
@@ -35,6 +36,7 @@ func Catalog(t *testing.T, open func(t *testing.T) CatalogUnderTest) {
 		{"campaigns", testCampaigns},
 		{"takedowns", testTakedowns},
 		{"takedowns of others", testTakedownsApart},
+		{"outbox", testOutbox},
 		{"photos", testPhotos},
 		{"uploads", testUploads},
 		{"ingest", testIngest},

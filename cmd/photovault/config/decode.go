@@ -182,7 +182,7 @@ var (
 
 // looksSecret finds what should not have been pasted here, whatever its setting.
 func looksSecret(s string) bool {
-	return strings.Contains(s, "PRIVATE KEY-----") || strings.HasPrefix(s, "hvs.") || strings.HasPrefix(s, "hvb.") || strings.HasPrefix(s, "pvt_")
+	return strings.Contains(s, "PRIVATE KEY-----") || strings.HasPrefix(s, "hvs.") || strings.HasPrefix(s, "hvb.") || strings.HasPrefix(s, "pvt_") || strings.HasPrefix(s, "whsec_")
 }
 
 func secretElsewhere(path string) string {
@@ -196,6 +196,8 @@ func secretElsewhere(path string) string {
 		return file + " and name that with passphrase_file (or give $" + EnvPassphrase + ")"
 	case "keys.transit":
 		return file + " and name that with token_file, or use approle"
+	case "notify.marketing", "notify.alerts":
+		return file + " and name that with secret_file"
 	case "keys.transit.approle":
 		return file + " and name that with secret_id_file"
 	}

@@ -82,6 +82,8 @@ func (h Host) checkPrivate(c *Config, r *report) {
 		switch where {
 		case "objects.s3.credentials_file":
 			checkAccount(r, where, b)
+		case "notify.marketing.secret_file", "notify.alerts.secret_file":
+			checkSigning(r, where, b)
 		case "keys.local.file", "server.key": // localkek's; checkPair's
 		default:
 			if _, ok := oneLine(b); !ok {

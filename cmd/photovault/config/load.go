@@ -68,6 +68,7 @@ func parse(text []byte, environ []string) (*Config, *report) {
 	c.checkKeys(r)
 	c.checkObjects(r)
 	c.checkCatalog(r)
+	c.checkNotify(r)
 	c.checkPaths(r)
 	return c, r
 }
@@ -114,6 +115,9 @@ func (c *Config) files() map[string]*string {
 		if t.AppRole != nil {
 			all["keys.transit.approle.secret_id_file"] = &t.AppRole.SecretIDFile
 		}
+	}
+	for name, w := range c.webhooks() {
+		all["notify."+name+".ca"], all["notify."+name+".secret_file"] = &w.CA, &w.SecretFile
 	}
 	if l := c.Keys.Local; l != nil {
 		all["keys.local.file"], all["keys.local.passphrase_file"] = &l.File, &l.PassphraseFile
