@@ -10,7 +10,7 @@ LDFLAGS     := -s -w -X main.version=$(VERSION)
 PHOTO       ?=
 STORES      ?= embedded
 FUZZTIME    ?= 30s
-ROUNDS      ?= 100
+ROUNDS      ?= 500
 
 .DEFAULT_GOAL := help
 .PHONY: help demo run build test check bench fuzz soak fmt devstack devstack-down
@@ -50,8 +50,9 @@ fuzz: ## run every fuzz target for FUZZTIME
 	  for f in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
 	    echo "== $$pkg $$f"; $(GO) test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) $$pkg; done; done
 
-soak: build ## kill -9 during upload and ingest, ROUNDS times, and what api has of long tests; print what was lost
-	PHOTOVAULT_SOAK_ROUNDS=$(ROUNDS) $(GO) test -count 1 -timeout 60m -v -run '^TestSoak' ./cmd/photovault ./api
+soak: build ## kill -9 ROUNDS times, a tenth as often each fault of disk, stores and replicas, and what api has of long tests; print what was lost
+	cd cmd/photovault && PHOTOVAULT_SOAK_ROUNDS=$(ROUNDS) $(GO) test -count 1 -timeout 4h -run '^TestSoak'
+	PHOTOVAULT_SOAK_ROUNDS=$(ROUNDS) $(GO) test -count 1 -timeout 60m -v -run '^TestSoak' ./api
 
 devstack: ## real servers on loopback for the tests: HashiCorp Vault, MinIO, versitygw, PostgreSQL (first time: ten minutes)
 	@cd deploy/devstack && $(GO) run . up

@@ -20,7 +20,7 @@ import (
 	"photovault/vault/id"
 )
 
-// battle is one round of a fault: a patient of its own, of whom photos are
+// battle is some rounds of a fault: a patient of its own, of whom photos are
 // sent and read while it lasts.
 type battle struct {
 	*testing.T
@@ -29,9 +29,10 @@ type battle struct {
 	sum     *tallied
 	witness *witness
 	patient id.Patient
+	shown   *api.Photo // was ready before the first fault
 
 	mu       sync.Mutex
-	photos   map[id.Photo][sha256.Size]byte // acknowledged whole
+	photos   map[id.Photo][sha256.Size]byte // acknowledged whole in this round
 	released map[id.Token]bool              // of which bytes came
 	acks     atomic.Int64                   // PATCHes that were answered
 }
@@ -39,7 +40,7 @@ type battle struct {
 // specimens are the photos that are sent, made once.
 var specimens = sync.OnceValue(func() (list [][]byte) {
 	for seed := range uint64(4) {
-		list = append(list, specimen.JPEG(specimen.Full(800, 600, 100+seed)))
+		list = append(list, specimen.JPEG(specimen.Full(400, 300, 100+seed)))
 	}
 	return list
 })
@@ -67,11 +68,15 @@ func (b *battle) count(n *int) {
 func (b *battle) round() {
 	b.sum.rounds++
 	providers := b.site.clients(b.T, consent.Provider)
-	b.admit(providers[0])
 	ctx, cancel := context.WithTimeout(b.Context(), 3*time.Minute)
 	defer cancel()
-	b.send(ctx, providers[0], 0, nil)
-	shown := b.settled(ctx, providers[0])[0]
+	if b.shown == nil {
+		b.admit(providers[0])
+		b.send(ctx, providers[0], 0)
+		b.shown = b.settled(ctx, providers[0])[0]
+	}
+	clear(b.photos)
+	b.acks.Store(0)
 
 	load, stop := context.WithCancel(ctx)
 	defer stop()
@@ -81,12 +86,13 @@ func (b *battle) round() {
 		through := providers[i%len(providers)].Through(b.witness.wrap)
 		clients.Go(func() {
 			for n := i; load.Err() == nil && !b.Failed(); n++ {
-				b.send(ctx, through, n, load)
+				b.send(ctx, through, n)
+				pause(load, 500*time.Millisecond) // no more than can be taken in
 			}
 		})
 		clients.Go(func() {
 			for load.Err() == nil && !b.Failed() {
-				b.read(ctx, through, shown, load)
+				b.read(ctx, through, b.shown, load)
 			}
 		})
 	}
@@ -130,7 +136,7 @@ func (b *battle) admit(c *client.Client) {
 // send uploads one photo as a tablet does: what fails it tries again until
 // the photo is acknowledged whole. What was acknowledged of an upload never
 // moves back.
-func (b *battle) send(ctx context.Context, through *client.Client, n int, load context.Context) {
+func (b *battle) send(ctx context.Context, through *client.Client, n int) {
 	photo := specimens()[n%len(specimens())]
 	o := client.PutOptions{Photo: api.NewPhoto{Patient: string(b.patient), Device: string(id.New[id.Device]()), Capture: string(id.New[id.Capture]())},
 		Pinned: b.site.signing, Practice: b.site.practice, Chunk: int64(len(photo)/6 + 1)}
@@ -147,7 +153,7 @@ func (b *battle) send(ctx context.Context, through *client.Client, n int, load c
 		}
 		p, err := through.Put(ctx, bytes.NewReader(photo), o)
 		if err == nil {
-			b.count(&b.sum.acknowledge)
+			b.count(&b.sum.acknowledged)
 			b.site.sent.Add(1)
 			b.mu.Lock()
 			b.photos[p.ID] = sha256.Sum256(photo)
@@ -185,7 +191,7 @@ func (b *battle) read(ctx context.Context, through *client.Client, photo *api.Ph
 		switch {
 		case err == nil && hex.EncodeToString(got.Sum(nil)) == photo.Renditions[at].SHA256:
 			b.count(&b.sum.deliveries)
-			pause(ctx, 20*time.Millisecond)
+			pause(ctx, 100*time.Millisecond)
 			return
 		case err == nil:
 			b.count(&b.sum.half)
@@ -214,7 +220,7 @@ func (b *battle) watch(load context.Context, through *client.Client) {
 				}
 			}
 		}
-		pause(load, 100*time.Millisecond)
+		pause(load, 200*time.Millisecond)
 	}
 }
 

@@ -27,14 +27,14 @@ func TestSoakFaultsOfTheDisk(t *testing.T) {
 }
 
 // site is what faults are done to on one machine.
-func (v *vaultProcess) site(t *testing.T) *site {
+func (v *vaultProcess) site(t testing.TB) *site {
 	t.Helper()
 	conf, err := home(v.home).loadSettings()
 	if err != nil {
 		t.Fatal(err)
 	}
 	s := &site{practice: conf.Practice, signing: conf.UploadSigningKey, log: func() string { return v.log.String() }}
-	s.clients = func(t *testing.T, role consent.Role) []*client.Client {
+	s.clients = func(t testing.TB, role consent.Role) []*client.Client {
 		t.Helper()
 		c, err := client.New(v.server(), v.tokens[string(role)], []byte(conf.CA))
 		if err != nil {

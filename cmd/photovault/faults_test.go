@@ -22,6 +22,8 @@ type fault struct {
 	lasts time.Duration // between the two
 	kills bool          // connections to the service break
 	long  bool          // takes so long that there are fewer rounds of it
+	// rounds, if not 0, is how many there are.
+	rounds int
 	// felt says that it did something, where no client needs to notice.
 	felt func() bool
 }
@@ -30,7 +32,7 @@ type fault struct {
 type site struct {
 	practice id.Practice
 	signing  ed25519.PublicKey
-	clients  func(t *testing.T, role consent.Role) []*client.Client // one for each process that serves
+	clients  func(t testing.TB, role consent.Role) []*client.Client // one for each process that serves
 	sweep    func(t *testing.T)                                     // once, as if nothing were in work
 	left     func(t *testing.T) int                                 // objects and rows that belong to no photo
 	check    func(t *testing.T)                                     // the log verifies and fsck finds nothing
@@ -49,22 +51,34 @@ func soakRounds(short int) int {
 
 // endure does each fault to the site: a round of it in make test, a tenth of
 // the rounds of make soak, each of them while photos are sent and read. After
-// each round what was acknowledged is there, and after all of them one sweep
-// leaves nothing behind.
+// each round what was acknowledged is there. After all rounds of a fault, in
+// make test after all faults, one sweep leaves nothing behind and fsck finds nothing.
 func endure(t *testing.T, s *site, faults []fault) {
-	for _, f := range faults {
+	for i, f := range faults {
 		t.Run(f.name, func(t *testing.T) {
 			rounds := max(1, soakRounds(1)/10)
-			if f.long {
+			if f.rounds > 0 {
+				rounds = f.rounds
+			} else if f.long {
 				rounds = max(1, rounds/10)
 			}
 			sum := &tallied{fault: f.name}
 			defer ledger.add(sum)
+			var b *battle
 			for n := 0; n < rounds && !t.Failed(); n++ {
-				newBattle(t, s, f, sum).round()
+				if n%10 == 0 {
+					b = newBattle(t, s, f, sum)
+				}
+				b.round()
 			}
 			if t.Failed() {
 				t.Logf("the service said:\n%s", s.log())
+				return
+			}
+			if !sum.felt && (f.felt == nil || !f.felt()) {
+				t.Error("nobody felt it: nothing was tested")
+			}
+			if soakRounds(0) == 0 && i < len(faults)-1 {
 				return
 			}
 			s.sweep(t)
@@ -73,9 +87,6 @@ func endure(t *testing.T, s *site, faults []fault) {
 				t.Errorf("one sweep leaves %d behind", sum.left)
 			}
 			s.check(t)
-			if !sum.felt && (f.felt == nil || !f.felt()) {
-				t.Error("nobody felt it: nothing was tested")
-			}
 		})
 	}
 }

@@ -16,6 +16,9 @@ import (
 // The test binary is the product when it is told to be: tests run it as other
 // processes, to kill them, and as media workers.
 func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && os.Args[1] == "upload-floor" {
+		os.Exit(uploadFloor(os.Args[2:]))
+	}
 	if len(os.Args) > 1 && os.Args[1] == "media-worker" || os.Getenv("PHOTOVAULT_TEST_MAIN") == "1" {
 		os.Exit(Main(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 	}
@@ -26,7 +29,7 @@ func TestMain(m *testing.M) {
 
 // vaultProcess is a home folder and the service that runs on it.
 type vaultProcess struct {
-	t       *testing.T
+	t       testing.TB
 	home    string
 	address string
 	cmd     *exec.Cmd
@@ -41,13 +44,13 @@ func command(home string, args ...string) *exec.Cmd {
 }
 
 // newVault makes a vault and starts it.
-func newVault(t *testing.T) *vaultProcess {
+func newVault(t testing.TB) *vaultProcess {
 	t.Helper()
 	return newVaultIn(t, t.TempDir())
 }
 
 // newVaultIn makes it below a folder.
-func newVaultIn(t *testing.T, dir string) *vaultProcess {
+func newVaultIn(t testing.TB, dir string) *vaultProcess {
 	t.Helper()
 	v := &vaultProcess{t: t, home: filepath.Join(dir, "vault"), tokens: map[string]string{}}
 	if out, err := command(v.home, "init", "--listen", "127.0.0.1:0").CombinedOutput(); err != nil {

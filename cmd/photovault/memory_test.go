@@ -67,7 +67,7 @@ func TestSoakMemory(t *testing.T) {
 	took := time.Since(began)
 	close(stop)
 	high := <-peak
-	t.Logf("%d uploads of %d KiB at once: peak memory of service and workers %d MiB (limit %d MiB), %.2f photos/s",
+	ledger.note("%d uploads of %d KiB at once: peak memory of service and workers %d MiB (limit %d MiB), %.2f photos/s",
 		uploads, len(photo)>>10, high>>20, limit>>20, float64(uploads)/took.Seconds())
 	if high > limit {
 		t.Errorf("peak memory %d MiB", high>>20)

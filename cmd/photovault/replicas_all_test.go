@@ -33,10 +33,10 @@ func onCluster(t *testing.T, tests []clusterTest) {
 	c := newCluster(t, 3)
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			c.T = t
+			c.TB = t
 			test.run(t, c)
 		})
 	}
-	c.T = t
+	c.TB = t
 	c.clean()
 }

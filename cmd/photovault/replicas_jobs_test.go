@@ -46,7 +46,7 @@ func (c *cluster) ingested(n int, p id.Patient, photo id.Photo) (times int) {
 // leased waits until a replica works on the photo.
 func (u *sealedUpload) leased() {
 	u.c.Helper()
-	u.c.await("lease", 10*time.Second, func() bool {
+	u.c.await("lease", 30*time.Second, func() bool {
 		return u.c.count(`SELECT count(*) FROM job WHERE photo = $1 AND lease_until > 0`, string(u.photo)) == 1
 	})
 }

@@ -32,7 +32,7 @@ import (
 // cluster is one practice in the stores of production mode and the replicas
 // that serve it, each a process of its own.
 type cluster struct {
-	*testing.T
+	testing.TB
 	dir      string
 	place    devstack.Place
 	bucket   s3.Options
@@ -130,7 +130,7 @@ type ways struct {
 
 // sharedGround is a database, a bucket and a key of the test's own on the
 // servers that all tests share.
-func sharedGround(t *testing.T) ground {
+func sharedGround(t testing.TB) ground {
 	t.Helper()
 	servers := devstack.Need(t)
 	keys, _ := transittest.New(t, servers.Transit)
@@ -138,14 +138,14 @@ func sharedGround(t *testing.T) ground {
 }
 
 // newCluster makes a practice on the real servers and starts n replicas.
-func newCluster(t *testing.T, n int) *cluster {
+func newCluster(t testing.TB, n int) *cluster {
 	t.Helper()
 	return newClusterOn(t, n, sharedGround(t))
 }
 
-func newClusterOn(t *testing.T, n int, on ground) *cluster {
+func newClusterOn(t testing.TB, n int, on ground) *cluster {
 	t.Helper()
-	c := &cluster{T: t, dir: t.TempDir(), practice: id.New[id.Practice](), tokens: map[consent.Role]string{}}
+	c := &cluster{TB: t, dir: t.TempDir(), practice: id.New[id.Practice](), tokens: map[consent.Role]string{}}
 	c.must(os.MkdirAll(filepath.Join(c.dir, "tls"), 0o700))
 	h := home(c.dir)
 	c.must(h.makeAuthority(time.Now(), nil))
