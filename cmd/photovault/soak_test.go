@@ -25,7 +25,7 @@ func TestSoakKill(t *testing.T) {
 			t.Parallel()
 			v := newVault(t)
 			v.stop()
-			v.start("--sweep-age", "20s", "--workers", "1")
+			v.start("--sweep-age", "20s")
 			endure(t, v.site(t), []fault{killed(v, (rounds+vaults-1)/vaults)})
 		})
 	}
@@ -39,7 +39,7 @@ func killed(v *vaultProcess, rounds int) fault {
 			v.t = t
 			v.kill()
 		},
-		heal: func(*testing.T) { v.start("--sweep-age", "20s", "--workers", "1") }}
+		heal: func(*testing.T) { v.start("--sweep-age", "20s") }}
 }
 
 // objects lists the files of one area of the object store.
