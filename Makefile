@@ -11,6 +11,8 @@ PHOTO       ?=
 STORES      ?= embedded
 FUZZTIME    ?= 30s
 ROUNDS      ?= 500
+# Requests of the bleed test under the race detector, which is some thirty times slower; it needs a C compiler.
+RACED       ?= 10000
 
 .DEFAULT_GOAL := help
 .PHONY: help demo run build test check bench fuzz soak fmt devstack devstack-down
@@ -53,6 +55,7 @@ fuzz: ## run every fuzz target for FUZZTIME
 soak: build ## kill -9 ROUNDS times, a tenth as often each fault of disk, stores and replicas, and what api has of long tests; print what was lost
 	cd cmd/photovault && PHOTOVAULT_SOAK_ROUNDS=$(ROUNDS) $(GO) test -count 1 -timeout 4h -run '^TestSoak'
 	PHOTOVAULT_SOAK_ROUNDS=$(ROUNDS) $(GO) test -count 1 -timeout 60m -v -run '^TestSoak' ./api
+	CGO_ENABLED=1 PHOTOVAULT_SOAK_BLEED=$(RACED) $(GO) test -race -count 1 -timeout 60m -v -run '^TestSoakBleed' ./api
 
 devstack: ## real servers on loopback for the tests: HashiCorp Vault, MinIO, versitygw, PostgreSQL (first time: ten minutes)
 	@cd deploy/devstack && $(GO) run . up

@@ -277,14 +277,28 @@ func bleed(t *testing.T, requests int) {
 		declared := into[api.PhotoDeclared](run.ask("POST", "/v1/photos", b.token, in), 201)
 		b.photo, b.length = declared.Photo.ID, 100_000+i
 		b.upload = run.create(declared.Grant, b.length)
-		b.dials()
 		all = append(all, b)
 	}
 	began, tenth := time.Now(), int64(0)
 	var once sync.Once
+	stop := make(chan struct{})
+	var reporting sync.WaitGroup
+	reporting.Go(func() {
+		every := time.NewTicker(time.Minute)
+		defer every.Stop()
+		for {
+			select {
+			case <-every.C:
+				t.Logf("%d requests, %d mismatches, %d MiB", run.asked.Load(), run.mismatches.Load(), resident(t, "VmRSS")>>20)
+			case <-stop:
+				return
+			}
+		}
+	})
 	var done sync.WaitGroup
 	for _, b := range all {
 		done.Go(func() {
+			b.dials() // not before: a connection on which nothing is asked ends soon
 			defer func() { _ = b.conn.Close() }()
 			for run.asked.Load() < int64(requests) {
 				_ = b.conn.SetDeadline(time.Now().Add(time.Minute))
@@ -297,6 +311,8 @@ func bleed(t *testing.T, requests int) {
 		})
 	}
 	done.Wait()
+	close(stop)
+	reporting.Wait()
 	took := time.Since(began)
 	t.Logf("bleed: %d requests on %d connections in %v (%.0f/s): mismatches %d, canaries in the log %d, told to come again %d; resident after a tenth %d MiB, at the end %d MiB, at most %d MiB (service, stores and clients in one process)",
 		run.asked.Load(), bleeders, took.Round(time.Second), float64(run.asked.Load())/took.Seconds(), run.mismatches.Load(), run.logged.n.Load(), run.busy.Load(),
