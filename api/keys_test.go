@@ -70,9 +70,23 @@ func TestErasedVersionsOpenNothing(t *testing.T) {
 	photo, gone := s.ready(patient, small), s.ready(patient, small)
 	before, err := s.catalog.Release(t.Context(), consent.Bearer(s.forCare(gone.ID, "web", consent.InHeader, 1).Token).Hash())
 	s.must(err)
+	withdrawn := s.authorize(s.newAuthorization(patient))
+	s.marketed(photo.ID)
+	copies := s.copiesOf(photo.ID, withdrawn).Wrapped
+	s.revoke(withdrawn)
+	standing := s.authorize(s.newAuthorization(patient))
+	s.marketed(photo.ID)
 	opens := func(what string) bool {
 		t.Helper()
-		k, err := s.keys.UnwrapDataKey(t.Context(), vault.PhotoKeyContext(s.practice, gone.ID, ""), before.Key.Wrapped)
+		k, err := s.keys.UnwrapDataKey(t.Context(), vault.PhotoKeyContext(s.practice, photo.ID, withdrawn), copies)
+		if err == nil {
+			k.Destroy()
+			return true
+		}
+		if !errors.Is(err, keys.ErrRefused) {
+			t.Errorf("%s: %v", what, err)
+		}
+		k, err = s.keys.UnwrapDataKey(t.Context(), vault.PhotoKeyContext(s.practice, gone.ID, ""), before.Key.Wrapped)
 		if err == nil {
 			k.Destroy()
 			return true
@@ -106,6 +120,10 @@ func TestErasedVersionsOpenNothing(t *testing.T) {
 	for _, p := range []*api.Photo{photo, late} {
 		s.fetch("GET", s.forCare(p.ID, "web", consent.InHeader, 1)).ok(200)
 	}
+	if s.copiesOf(photo.ID, standing) == nil {
+		t.Error("the copies under the authorization that stands are gone")
+	}
+	s.fetch("GET", s.marketed(photo.ID)).ok(200)
 	state := into[vault.KeyState](s.ask("GET", "/v1/keys", admin, nil), 200)
 	if state.Wrapping != (keys.Versions{Oldest: below, Newest: below}) || len(state.Erasures) != 1 || state.Erasures[0].DoneAt.IsZero() {
 		t.Errorf("the state is %+v", state)

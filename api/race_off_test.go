@@ -4,7 +4,7 @@ package api_test
 
 const (
 	workerMemory   = 128 << 20 // bytes
-	racingRounds   = 100
+	racingRounds   = 30
 	bleedingRounds = 400 // of five requests each
 	bleedingShort  = 2500
 )

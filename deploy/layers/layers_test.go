@@ -40,6 +40,7 @@ var may = map[string][]string{
 	"vault/catalog":                  {"consent", "vault", "vault/audit", "vault/canon", "vault/id", "vault/keys", "vault/seal", "vault/secret"},
 	"vault/vaulttest/devstack":       {},
 	"vault/vaulttest/faultproxy":     {},
+	"vault/vaulttest/history":        {},
 	"vault/blobs/s3/s3test":          {"vault/blobs/s3", "vault/vaulttest/devstack"},
 	"vault/keys/transit/transittest": {"vault/keys/transit", "vault/vaulttest/devstack"},
 	"vault/vaulttest":                {"consent", "vault", "vault/audit", "vault/blobs", "vault/canon", "vault/id", "vault/keys", "vault/seal", "vault/secret"},
@@ -68,6 +69,7 @@ var fenced = map[string][]string{
 	"github.com/minio/minio-go":         {"vault/blobs/s3"},
 	"github.com/hashicorp/vault":        {"vault/keys/transit"},
 	"github.com/alecthomas/kong":        {"cmd/photovault"},
+	"github.com/anishathalye/porcupine": {"vault/vaulttest/history"},
 }
 
 type listed struct {
