@@ -19,7 +19,7 @@ type route struct {
 
 const (
 	quick  = 15 * time.Second
-	slow   = 5 * time.Minute // looks at every key or every patient
+	slow   = 5 * time.Minute // looks at every key or every patient, or opens photos
 	upload = 15 * time.Minute
 )
 
@@ -76,6 +76,9 @@ var routes = []route{
 	{"GET", "/v1/photos/:photo", true, 0, quick, (*call).showPhoto},
 	{"GET", "/v1/photos/:photo/receipt", true, 0, quick, (*call).receipt},
 	{"DELETE", "/v1/photos/:photo", true, 0, quick, (*call).deletePhoto},
+	{"POST", "/v1/photos/:photo/mask", true, maxJSON, slow, (*call).maskPhoto},
+	{"POST", "/v1/photos/:photo/comparison", true, maxJSON, slow, (*call).comparePhoto},
+	{"POST", "/v1/photos/:photo/recognisability", true, maxJSON, quick, (*call).recognisePhoto},
 	{"POST", "/v1/photos/:photo/decision", true, maxJSON, quick, (*call).explain},
 	{"POST", "/v1/photos/:photo/tokens", true, maxJSON, quick, (*call).issueToken},
 

@@ -162,10 +162,15 @@ type Event struct {
 	Purposes   []consent.Purpose `json:"purposes,omitempty"`
 	Reason     string            `json:"reason,omitempty"`
 	Until      *time.Time        `json:"until,omitempty"` // of an emergency
+
+	Regions      []consent.Region `json:"regions,omitempty"`
+	With         id.Photo         `json:"with,omitempty"`
+	Recognisable *bool            `json:"recognisable,omitempty"`
 }
 
 func event(e *consent.Event) Event {
-	out := Event{ID: e.ID, Kind: e.Kind, Subject: e.Subject, ReceivedAt: e.ReceivedAt, EnteredAt: e.EnteredAt, Purposes: e.Purposes, Reason: e.Reason}
+	out := Event{ID: e.ID, Kind: e.Kind, Subject: e.Subject, ReceivedAt: e.ReceivedAt, EnteredAt: e.EnteredAt, Purposes: e.Purposes, Reason: e.Reason,
+		Regions: e.Regions, With: e.With, Recognisable: e.Recognisable}
 	if e.Kind == consent.Emergency {
 		out.Until = optional(e.EnteredAt.Add(consent.EmergencyLife))
 	}
@@ -249,6 +254,10 @@ type Rendition struct {
 	SHA256      string `json:"sha256"`
 }
 
+func rendition(r vault.Rendition) Rendition {
+	return Rendition{r.Name, r.ContentType, r.Width, r.Height, r.Size, r.SHA256}
+}
+
 type Photo struct {
 	ID           id.Photo         `json:"id"`
 	Patient      id.Patient       `json:"patient"`
@@ -261,14 +270,13 @@ type Photo struct {
 	Treatment    id.Treatment     `json:"treatment,omitempty"`
 	DeclaredAt   time.Time        `json:"declared_at"`
 	ReadyAt      *time.Time       `json:"ready_at,omitempty"`
+	Recognisable *bool            `json:"recognisable,omitempty"`
 	Renditions   []Rendition      `json:"renditions"`
 }
 
 func photo(p *vault.Photo) Photo {
 	return Photo{p.ID, p.Patient, p.State, p.RejectedCode, p.Kind, p.View, p.BodySite, p.Set, p.Treatment, p.DeclaredAt, optional(p.ReadyAt),
-		each(p.Renditions, func(r vault.Rendition) Rendition {
-			return Rendition{r.Name, r.ContentType, r.Width, r.Height, r.Size, r.SHA256}
-		})}
+		p.Recognisable, each(p.Renditions, rendition)}
 }
 
 type PhotoList struct {

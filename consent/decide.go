@@ -26,7 +26,8 @@ const (
 	Original = "original"
 	Web      = "web"
 	Thumb    = "thumb"
-	Masked   = "masked" // eyes and marks blacked out
+	Masked   = "masked"  // eyes and marks blacked out
+	Compare  = "compare" // the photo beside another of the patient
 )
 
 // Photo is what a decision needs to know of a photo.
@@ -38,6 +39,9 @@ type Photo struct {
 	DeclaredBy id.Account
 	SetBy      id.Account // who made its set
 	Ready      bool       // its renditions are stored
+
+	Marking id.Event // what its masked rendition was made by
+	With    *Photo   // what its rendition compare shows beside it; nil: it has none
 }
 
 // Question is everything a release is decided on.
@@ -149,20 +153,31 @@ func (q *Question) decide() Decision {
 func (q *Question) decideGrounds() *Decision {
 	var why Refusal
 	switch {
-	case q.Record == nil, q.Who.Practice != q.Record.Practice, q.Photo.Patient != q.Record.Patient,
-		q.Record.has(Deleted, string(q.Photo.ID)):
+	case q.Record == nil, q.Who.Practice != q.Record.Practice, q.Rendition == Compare && q.Photo.With == nil,
+		!q.all(func(p *Photo) bool { return p.Patient == q.Record.Patient && !q.Record.has(Deleted, string(p.ID)) }):
 		why = notFound
 	case !slices.Contains(Purposes, q.Purpose):
 		why = purposeUnknown
 	case !q.Who.May(releaseFor[q.Purpose]):
 		why = roleNotAllowed
-	case !q.Photo.Ready:
+	case !q.all(func(p *Photo) bool { return p.Ready }), q.Rendition == Masked && q.Record.marking(q.Photo.ID) != q.Photo.Marking:
+		// Regions that were marked since are not hidden yet.
 		why = photoNotReady
 	default:
 		return nil
 	}
 	d := refuse(why)
 	return &d
+}
+
+// all asks of each photo that the rendition shows, so that the strictest counts.
+func (q *Question) all(holds func(*Photo) bool) bool {
+	return holds(&q.Photo) && (q.Rendition != Compare || q.Photo.With != nil && holds(q.Photo.With))
+}
+
+// restricted reports a restriction of any photo that the rendition shows.
+func (q *Question) restricted(purpose Purpose) bool {
+	return !q.all(func(p *Photo) bool { return q.Record.restricted(p.ID, purpose) == nil })
 }
 
 var releaseFor = map[Purpose]Act{ForCare: ReleaseClinical, ForTeaching: ReleaseTeaching, ForMarketing: ReleaseMarketing}
@@ -172,7 +187,7 @@ var releaseFor = map[Purpose]Act{ForCare: ReleaseClinical, ForTeaching: ReleaseT
 // emergency goes before a restriction (164.522(a)(1)(iii)).
 func (q *Question) decideCare() Decision {
 	const rule = "rule/164.506(c)"
-	if q.Record.restricted(q.Photo.ID, ForCare) != nil {
+	if q.restricted(ForCare) {
 		e := q.Record.emergency(q.Who.Account, q.Now)
 		if e == nil || q.Who.Role != Provider {
 			return refuse(photoRestricted)
@@ -182,17 +197,22 @@ func (q *Question) decideCare() Decision {
 	if q.Who.Role != Provider { // a record system reads for whoever treats
 		return Decision{Allowed: true, Basis: []string{rule}}
 	}
-	basis := q.Record.relation(q.Now, q.Who.Account, &q.Photo)
-	if basis == "" {
+	out := Decision{Allowed: true, Basis: []string{rule}}
+	if !q.all(func(p *Photo) bool {
+		basis := q.Record.relation(q.Now, q.Who.Account, p)
+		out.Basis = append(out.Basis, basis)
+		return basis != ""
+	}) {
 		return refuse(noRelation)
 	}
-	return Decision{Allowed: true, Basis: []string{rule, basis}}
+	out.Basis = slices.Compact(out.Basis)
+	return out
 }
 
 // decideTeaching: part of the practice's operations (164.501), with the consent
 // that 164.506(b) leaves to the practice.
 func (q *Question) decideTeaching() Decision {
-	if q.Record.restricted(q.Photo.ID, ForTeaching) != nil {
+	if q.restricted(ForTeaching) {
 		return refuse(photoRestricted)
 	}
 	c := q.Record.clinical(q.Now, func(c *Clinical) bool { return c.Teaching })
@@ -206,7 +226,7 @@ func (q *Question) decideTeaching() Decision {
 // two that each allow a part do not add up. Refusals are those of the
 // authorization that comes closest.
 func (q *Question) decideMarketing() Decision {
-	if q.Record.restricted(q.Photo.ID, ForMarketing) != nil {
+	if q.restricted(ForMarketing) {
 		return refuse(photoRestricted)
 	}
 	if against := q.againstCampaign(); len(against) > 0 {
@@ -285,7 +305,7 @@ func (q *Question) againstRecord(a *Authorization, h happenings) []Refusal {
 	check(!of.foundFalse, foundFalse)
 	check(!q.Record.compound(a), compound)
 	check(!a.Conditioned, conditioned)
-	check(a.Scope.Covers(&q.Photo), photoNotInScope)
+	check(q.all(a.Scope.Covers), photoNotInScope)
 	check(a.Scope.allows(q.Rendition), renditionNotInIt)
 	return out
 }

@@ -92,7 +92,7 @@ func (q *Question) decideCopy() Decision {
 	if d := q.decideGrounds(); d != nil {
 		return *d
 	}
-	if q.Record.restricted(q.Photo.ID, ForMarketing) != nil {
+	if q.restricted(ForMarketing) {
 		return refuse(photoRestricted)
 	}
 	a := q.Record.authorization(string(q.Authorization))

@@ -23,6 +23,9 @@ const (
 	Emergency  EventKind = "emergency"   // a provider's account, who opened the record without treating the patient, 164.312(a)(2)(ii)
 	Ended      EventKind = "ended"       // an event of kind Restricted or Assigned
 	Questioned EventKind = "questioned"  // what shows that releases were not allowed when they were made, as the log has them: a review is owed
+	Marked     EventKind = "marked"      // a photo, whose regions are blacked out in its masked rendition
+	Compared   EventKind = "compared"    // a photo that is shown beside another, and which part of each
+	Recognised EventKind = "recognised"  // a photo, of which a person said whether it shows who it is, 164.514(b)(2)(i)(Q)
 	Reviewed   EventKind = "reviewed"    // an event of kind Emergency or Questioned that the privacy officer has looked at
 )
 
@@ -41,6 +44,55 @@ type Event struct {
 	EnteredBy  id.Account  `json:"entered_by"`
 	Purposes   []Purpose   `json:"purposes,omitempty"` // of a restriction: what it forbids
 	Reason     string      `json:"reason,omitempty"`   // of a restriction or an emergency
+
+	Regions      []Region `json:"regions,omitempty"`      // of a marking: what is hidden; of a comparison: what is shown of the other, and of this
+	With         id.Photo `json:"with,omitempty"`         // of a comparison: the other photo, from before
+	Recognisable *bool    `json:"recognisable,omitempty"` // of kind Recognised
+}
+
+// Region is a part of an upright photo, in ten thousandths of its width and
+// height from its left and upper edge.
+type Region struct {
+	Shape  string `json:"shape"` // rectangle, or ellipse for the one inscribed
+	X      int    `json:"x"`
+	Y      int    `json:"y"`
+	Width  int    `json:"width"`
+	Height int    `json:"height"`
+}
+
+// Bounds of regions.
+const (
+	RegionUnit = 10000
+	MaxRegions = 32
+)
+
+// Valid reports that the region has an area and lies within the photo.
+func (r Region) Valid() bool {
+	side := func(at, size int) bool { return at >= 0 && size > 0 && size <= RegionUnit && at <= RegionUnit-size }
+	return (r.Shape == "rectangle" || r.Shape == "ellipse") && side(r.X, r.Width) && side(r.Y, r.Height)
+}
+
+// marking returns the newest event that marked regions of the photo; empty:
+// nobody did.
+func (r *Record) marking(p id.Photo) id.Event {
+	for i := len(r.Events) - 1; i >= 0; i-- {
+		if e := &r.Events[i]; e.Kind == Marked && e.Subject == string(p) {
+			return e.ID
+		}
+	}
+	return ""
+}
+
+// Recognisable reports whether the photo may show who it is. What nobody has
+// said anything of counts as recognisable, and a mask changes nothing about
+// it: nothing is called de-identified by photovault.
+func (r *Record) Recognisable(p id.Photo) bool {
+	for i := len(r.Events) - 1; i >= 0; i-- {
+		if e := &r.Events[i]; e.Kind == Recognised && e.Subject == string(p) && e.Recognisable != nil {
+			return *e.Recognisable
+		}
+	}
+	return true
 }
 
 // EventRefusal is why an event cannot be appended to a record.
@@ -83,6 +135,18 @@ func (r *Record) Accepts(e *Event) EventRefusal {
 			return EventIncomplete
 		}
 		return "" // several may stand beside each other
+	case Marked, Compared:
+		n := len(e.Regions)
+		if n == 0 || n > MaxRegions || e.Kind == Compared && (n != 2 || e.With == "" || string(e.With) == e.Subject) ||
+			slices.ContainsFunc(e.Regions, func(g Region) bool { return !g.Valid() }) {
+			return EventIncomplete
+		}
+		return "" // the newest counts
+	case Recognised:
+		if e.Recognisable == nil {
+			return EventIncomplete
+		}
+		return ""
 	case Emergency:
 		if blank(e.Reason) {
 			return EventIncomplete

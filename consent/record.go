@@ -69,7 +69,7 @@ func (s Scope) allows(rendition string) bool {
 	case rendition == Original:
 		return s.Original
 	default:
-		return rendition == Web || rendition == Thumb || rendition == Masked
+		return rendition == Web || rendition == Thumb || rendition == Masked || rendition == Compare
 	}
 }
 

@@ -85,6 +85,14 @@ func (s *Service) Photo(ctx context.Context, who consent.Principal, p id.Photo) 
 			return nil, err
 		}
 	}
+	if photo.State == Ready {
+		record, err := s.Catalogs.ForPractice(who.Practice).Record(ctx, photo.Patient)
+		if err != nil {
+			return nil, s.failed(ctx, who, e, err)
+		}
+		recognisable := record.Recognisable(p)
+		photo.Recognisable = &recognisable
+	}
 	if photo.DeclaredBy == who.Account && photo.State != Ready {
 		return photo, nil // waiting for one's own upload is no reading of a record
 	}

@@ -26,6 +26,9 @@ type derivation struct {
 	purpose       consent.Purpose
 	authorization id.Authorization // marketing: whose copies it becomes one of
 	sources       []source         // of one patient; photo is among them
+
+	marking id.Event // masked: what it is made by
+	with    id.Photo // compare: the source that is not photo
 }
 
 type source struct {
@@ -131,7 +134,7 @@ func (s *Service) derivePermitted(ctx context.Context, permit *consent.DerivePer
 	defer wipe(made.Data)
 	for _, photo := range photos {
 		if photo.ID == d.photo {
-			return s.storeDerived(ctx, permit, d, photo, made)
+			return s.storeDerived(ctx, permit, d, photo, beside(photos, d.with), made)
 		}
 	}
 	return nil, ErrNotFound
@@ -182,7 +185,7 @@ func (s *Service) photoKey(ctx context.Context, p *Photo) (*secret.Key, error) {
 
 // storeDerived seals and puts what was made and commits it. What could not be
 // committed is removed again.
-func (s *Service) storeDerived(ctx context.Context, permit *consent.DerivePermit, d *derivation, p *Photo, made *imaging.Rendition) (*Rendition, error) {
+func (s *Service) storeDerived(ctx context.Context, permit *consent.DerivePermit, d *derivation, p *Photo, with consent.Photo, made *imaging.Rendition) (*Rendition, error) {
 	if err := permit.Store(p.Practice, p.ID, d.rendition, d.authorization); err != nil {
 		return nil, err
 	}
@@ -197,6 +200,7 @@ func (s *Service) storeDerived(ctx context.Context, permit *consent.DerivePermit
 	defer key.Destroy()
 	r, err := s.put(ctx, key, p, "", made)
 	if err == nil {
+		r.Marking, r.With = d.marking, with
 		err = s.Catalogs.ForPractice(p.Practice).AddRendition(ctx, p.ID, *r, permit.Outcome(audit.Complete, ""))
 	}
 	if err != nil {

@@ -18,6 +18,10 @@ type Happening struct {
 	Received time.Time  // when the practice was told; zero: now
 	Purposes []consent.Purpose
 	Reason   string
+
+	Regions      []consent.Region
+	With         id.Photo
+	Recognisable *bool
 }
 
 // acts are the events that people enter, and what entering one takes.
@@ -99,7 +103,8 @@ func (s *Service) EndEvent(ctx context.Context, who consent.Principal, ev id.Eve
 func (s *Service) append(ctx context.Context, who consent.Principal, h Happening, e *audit.Entry) (*consent.Event, error) {
 	now := s.now()
 	ev := &consent.Event{ID: id.New[id.Event](), Practice: who.Practice, Patient: h.Patient, Kind: h.Kind, Subject: h.Subject,
-		ReceivedAt: or(h.Received, now), EnteredAt: now, EnteredBy: who.Account, Purposes: h.Purposes, Reason: h.Reason}
+		ReceivedAt: or(h.Received, now), EnteredAt: now, EnteredBy: who.Account, Purposes: h.Purposes, Reason: h.Reason,
+		Regions: h.Regions, With: h.With, Recognisable: h.Recognisable}
 	e.Records = append(e.Records, "event/"+string(ev.ID))
 	if err := s.Catalogs.ForPractice(who.Practice).AddEvent(ctx, ev, e); err != nil {
 		return nil, s.failed(ctx, who, e, err)

@@ -207,7 +207,14 @@ func (f *fixture) add(jpeg []byte) *vault.Photo {
 	if err != nil {
 		f.t.Fatal(err)
 	}
-	p, _, err := f.Declare(ctx, provider, vault.Declaration{Patient: patient.ID, Device: id.New[id.Device](), Capture: id.New[id.Capture]()})
+	return f.addTo(patient.ID, jpeg)
+}
+
+// addTo puts one more photo of a patient in and waits until it is ready.
+func (f *fixture) addTo(patient id.Patient, jpeg []byte) *vault.Photo {
+	f.t.Helper()
+	ctx, provider := f.t.Context(), f.people[consent.Provider]
+	p, _, err := f.Declare(ctx, provider, vault.Declaration{Patient: patient, Device: id.New[id.Device](), Capture: id.New[id.Capture]()})
 	if err != nil {
 		f.t.Fatal(err)
 	}

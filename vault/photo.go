@@ -44,6 +44,8 @@ type Photo struct {
 	RejectedCode string      `json:"rejected_code,omitempty"`
 	Renditions   []Rendition `json:"renditions,omitempty"`
 	Receipt      *Receipt    `json:"receipt,omitempty"`
+
+	Recognisable *bool `json:"-"` // set by Service.Photo, from the patient's record
 }
 
 // Kinds of photo a client may declare; empty is allowed too.
@@ -52,18 +54,29 @@ var Kinds = []string{"before", "after", "progress"}
 // Rendition is one stored form of a photo. The object holds exactly
 // seal.SealedSize(Size) bytes.
 type Rendition struct {
-	Name        string    `json:"name"` // "original", "web" or "thumb"
+	Name        string    `json:"name"` // one of RenditionNames or DerivedNames
 	Object      id.Object `json:"object"`
 	ContentType string    `json:"content_type"`
 	Width       int       `json:"width"`  // pixels
 	Height      int       `json:"height"` // pixels
 	Size        int64     `json:"size"`   // bytes of plaintext
 	SHA256      string    `json:"sha256"` // of the plaintext, hexadecimal
+
+	Marking id.Event      `json:"marking,omitempty"` // of "masked": what says which regions are hidden
+	With    consent.Photo `json:"with,omitzero"`     // of "compare": the other photo that it shows
 }
 
 // Subject is what a decision needs to know of the photo.
 func (p *Photo) Subject() consent.Photo {
-	return consent.Photo{ID: p.ID, Patient: p.Patient, Set: p.Set, Treatment: p.Treatment, DeclaredBy: p.DeclaredBy, SetBy: p.SetBy, Ready: p.State == Ready}
+	out := consent.Photo{ID: p.ID, Patient: p.Patient, Set: p.Set, Treatment: p.Treatment, DeclaredBy: p.DeclaredBy, SetBy: p.SetBy, Ready: p.State == Ready}
+	if r := p.rendition(consent.Masked); r != nil {
+		out.Marking = r.Marking
+	}
+	if r := p.rendition(consent.Compare); r != nil {
+		other := r.With
+		out.With = &other
+	}
+	return out
 }
 
 func (p *Photo) rendition(name string) *Rendition {
@@ -114,5 +127,8 @@ type Dropped struct {
 	Bytes int64  `json:"bytes"`
 }
 
-// RenditionNames in order of size.
-var RenditionNames = []string{"original", "web", "thumb"}
+// RenditionNames in order of size: those that every photo has.
+var RenditionNames = []string{consent.Original, consent.Web, consent.Thumb}
+
+// DerivedNames are those that are made of them when somebody asks for it.
+var DerivedNames = []string{consent.Masked, consent.Compare}

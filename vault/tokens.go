@@ -149,7 +149,7 @@ func (s *Service) Explain(ctx context.Context, who consent.Principal, as id.Acco
 // check vets the request and fills in the lifetime.
 func (r *TokenRequest) check() error {
 	switch {
-	case !slices.Contains(RenditionNames, r.Rendition):
+	case !slices.Contains(RenditionNames, r.Rendition) && !slices.Contains(DerivedNames, r.Rendition):
 		return invalid("rendition", "Choose original, web or thumb.")
 	case !slices.Contains(consent.Purposes, r.Purpose):
 		return invalid("purpose", "Say what the photo is for: clinical, teaching or marketing.")

@@ -81,7 +81,7 @@ func (c *putCommand) Run(r *run) error {
 type getCommand struct {
 	Photo     string        `arg:"" help:"Photo's id."`
 	Purpose   string        `required:"" help:"clinical, teaching or marketing."`
-	Rendition string        `help:"original, web or thumb." default:"web"`
+	Rendition string        `help:"original, web, thumb, masked or compare." default:"web"`
 	Recipient string        `help:"Marketing: who receives it, as the authorization names them."`
 	Channel   string        `help:"Marketing: website, social, print or in-office."`
 	Campaign  string        `help:"Marketing: the campaign it is for; see: photovault campaign list." placeholder:"ID"`
@@ -145,6 +145,9 @@ type photoCommand struct {
 	List    photoList    `cmd:"" help:"List a patient's photos, or what marketing may use now."`
 	Show    photoShow    `cmd:"" help:"Show one photo's state and renditions."`
 	Receipt photoReceipt `cmd:"" help:"Show what sanitising found and removed; the signature is checked."`
+	Mask    photoMask    `cmd:"" help:"Black regions out, in a rendition of its own."`
+	Compare photoCompare `cmd:"" help:"Show a photo beside one from before, in a rendition of its own."`
+	Flag    photoFlag    `cmd:"" help:"Say whether a photo shows who it is."`
 	Delete  photoDelete  `cmd:"" help:"Revoke a photo: its key and its objects go."`
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 
+	"photovault/consent"
 	"photovault/vault"
 	"photovault/vault/audit"
 	"photovault/vault/id"
@@ -43,6 +44,15 @@ func (c *practice) PhotoKey(ctx context.Context, p id.Photo, a id.Authorization)
 
 func (c *practice) AddRendition(ctx context.Context, p id.Photo, r vault.Rendition, e *audit.Entry) error {
 	return c.change(ctx, e, func(tx querier, k *practiceKeys, _ *audit.Entry) error {
+		if r.With.ID != "" { // the record before the photo, as where it is deleted
+			record, err := c.lockRecord(ctx, tx, k, r.With.Patient)
+			if err != nil {
+				return err
+			}
+			if hasEvent(record, consent.Deleted, string(r.With.ID)) {
+				return vault.ErrGone
+			}
+		}
 		photo, err := c.lockPhoto(ctx, tx, k, p)
 		if errors.Is(err, vault.ErrNotFound) || err == nil && photo.State != vault.Ready {
 			return vault.ErrGone
@@ -69,4 +79,38 @@ func (c *practice) AddRendition(ctx context.Context, p id.Photo, r vault.Renditi
 		photo.Renditions[i] = r
 		return c.putPhoto(ctx, tx, k, photo)
 	})
+}
+
+// endComparisons removes what shows a photo beside another of the patient, and
+// marketing's copies of it.
+func (c *practice) endComparisons(ctx context.Context, tx querier, k *practiceKeys, patient id.Patient, gone id.Photo) error {
+	list, err := c.photosOf(ctx, tx, k, patient)
+	if err != nil {
+		return err
+	}
+	for _, p := range list {
+		shows := func(r vault.Rendition) bool { return r.With.ID == gone }
+		if p.ID == gone || p.State != vault.Ready || !slices.ContainsFunc(p.Renditions, shows) {
+			continue
+		}
+		if p, err = c.lockPhoto(ctx, tx, k, p.ID); err != nil {
+			return err
+		}
+		i := slices.IndexFunc(p.Renditions, shows)
+		if i < 0 {
+			continue
+		}
+		old := p.Renditions[i].Object
+		if err := c.killObject(ctx, tx, old); err != nil {
+			return err
+		}
+		if err := c.endCopiesOf(ctx, tx, k, p.ID, old); err != nil {
+			return err
+		}
+		p.Renditions = slices.Delete(p.Renditions, i, i+1)
+		if err := c.putPhoto(ctx, tx, k, p); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -203,6 +203,9 @@ func (c *practice) DeletePhoto(ctx context.Context, photo id.Photo, ev *consent.
 			}
 			now = append(now, more...)
 		}
+		if err := c.endComparisons(ctx, tx, k, ev.Patient, photo); err != nil {
+			return err
+		}
 		if _, err := tx.exec(ctx, `DELETE FROM photo_key WHERE practice = $1 AND photo = $2`, c.p, photo); err != nil {
 			return err
 		}

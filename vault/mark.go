@@ -1,0 +1,123 @@
+package vault
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"photovault/consent"
+	"photovault/imaging"
+	"photovault/vault/audit"
+	"photovault/vault/id"
+)
+
+// Mask hides regions of a photo: it appends which to the patient's record and
+// makes the rendition masked. From the moment the regions are recorded on, a
+// masked rendition that was made without them is not released.
+// Errors: ErrDenied, ErrInvalid, ErrNotFound, and derive's.
+func (s *Service) Mask(ctx context.Context, who consent.Principal, p id.Photo, regions []consent.Region) (*Rendition, error) {
+	ev, err := s.mark(ctx, who, p, Happening{Kind: consent.Marked, Regions: regions})
+	if err != nil {
+		return nil, err
+	}
+	d := derivation{photo: p, rendition: consent.Masked, purpose: consent.ForCare, marking: ev.ID, sources: []source{{p, consent.Web}}}
+	return s.derive(ctx, who, d, func(ctx context.Context, plain [][]byte) (*imaging.Rendition, error) {
+		r, err := s.Media.Mask(ctx, plain[0], areas(regions))
+		return r, pictureFault("regions", err)
+	})
+}
+
+// Compare shows a photo beside one from before, of the same patient: it appends
+// which part of each to the record and makes the rendition compare. It is
+// released only where the records allow it for both, and goes with either.
+// Errors: as Mask's.
+func (s *Service) Compare(ctx context.Context, who consent.Principal, after, before id.Photo, crops [2]consent.Region) (*Rendition, error) {
+	if _, err := s.mark(ctx, who, after, Happening{Kind: consent.Compared, With: before, Regions: crops[:]}); err != nil {
+		return nil, err
+	}
+	d := derivation{photo: after, rendition: consent.Compare, purpose: consent.ForCare, with: before,
+		sources: []source{{before, consent.Web}, {after, consent.Web}}}
+	return s.derive(ctx, who, d, func(ctx context.Context, plain [][]byte) (*imaging.Rendition, error) {
+		r, err := s.Media.Compare(ctx, plain[0], plain[1], [2]imaging.Region(areas(crops[:])))
+		return r, pictureFault("crops", err)
+	})
+}
+
+// Recognise records whether a photo shows who it is, as a person says
+// (164.514(b)(2)(i)(Q)). Errors: ErrDenied, ErrNotFound.
+func (s *Service) Recognise(ctx context.Context, who consent.Principal, p id.Photo, recognisable bool) (*consent.Event, error) {
+	return s.mark(ctx, who, p, Happening{Kind: consent.Recognised, Recognisable: &recognisable})
+}
+
+// mark appends what a person says of one photo that is ready.
+func (s *Service) mark(ctx context.Context, who consent.Principal, p id.Photo, h Happening) (*consent.Event, error) {
+	e := entry(who, audit.RecordEvent, audit.Allowed)
+	e.Photo, e.Subject, e.Reason = p, string(p), string(h.Kind)
+	if err := s.allow(ctx, who, consent.DeriveRendition, e); err != nil {
+		return nil, err
+	}
+	photo, err := s.photo(ctx, who, p)
+	if err == nil && h.With != "" {
+		var other *Photo
+		if other, err = s.photo(ctx, who, h.With); err == nil && (other.Patient != photo.Patient || other.State != Ready || h.With == p) {
+			err = invalid("before", "Name another photo of the same patient that is ready.")
+		}
+	}
+	switch {
+	case err != nil:
+	case photo.State != Ready:
+		err = ErrNotFound
+	case len(h.Regions) > consent.MaxRegions, slices.ContainsFunc(h.Regions, func(r consent.Region) bool { return !r.Valid() }),
+		h.Kind == consent.Marked && len(h.Regions) == 0:
+		err = invalid("regions", "Give 1 to 32 regions that lie within the photo, in ten thousandths of its width and height.")
+	}
+	if err != nil {
+		return nil, s.failed(ctx, who, e, err)
+	}
+	e.Patient = photo.Patient
+	if err := s.open(ctx, who, consent.DeriveRendition, photo.Patient, photo, e); err != nil {
+		return nil, err
+	}
+	h.Patient, h.Subject = photo.Patient, string(p)
+	return s.append(ctx, who, h, e)
+}
+
+// areas are regions as the media workers take them.
+func areas(list []consent.Region) []imaging.Region {
+	out := make([]imaging.Region, len(list))
+	for i, r := range list {
+		out[i] = imaging.Region{Shape: imaging.Rectangle, X: r.X, Y: r.Y, Width: r.Width, Height: r.Height}
+		if r.Shape == "ellipse" {
+			out[i].Shape = imaging.Ellipse
+		}
+	}
+	return out
+}
+
+// pictureFault says what a refusal of the media workers means for a picture
+// that was accepted before: either what was asked for cannot be, or the machine
+// is in trouble.
+func pictureFault(field string, err error) error {
+	var r *imaging.Refusal
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &r) && (r.Code == imaging.RegionOutside || r.Code == imaging.CropsDiffer):
+		return invalid(field, r.Detail)
+	default:
+		return fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+}
+
+// beside is what a decision needs to know of the other photo; zero without one.
+func beside(photos []*Photo, other id.Photo) consent.Photo {
+	for _, p := range photos {
+		if p.ID == other && other != "" {
+			out := p.Subject()
+			out.With, out.Marking = nil, ""
+			return out
+		}
+	}
+	return consent.Photo{}
+}
