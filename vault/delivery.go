@@ -209,6 +209,11 @@ func (w *watch) run(ctx context.Context) {
 		case <-tick.C:
 		case <-w.again:
 		}
+		tick.Reset(time.Second) // one check answers both
+		select {
+		case <-w.again:
+		default:
+		}
 		w.check(ctx)
 	}
 }

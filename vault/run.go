@@ -90,6 +90,11 @@ func (s *Service) ingestLoop(ctx context.Context) {
 		case <-idle.C:
 		case <-s.wake:
 		}
+		idle.Reset(time.Second) // one look answers both
+		select {
+		case <-s.wake:
+		default:
+		}
 	}
 }
 

@@ -38,6 +38,7 @@ var may = map[string][]string{
 	"vault": {"consent", "imaging", "vault/audit", "vault/blobs", "vault/canon", "vault/envelope", "vault/id", "vault/keys",
 		"vault/seal", "vault/secret"},
 	"vault/catalog":                  {"consent", "vault", "vault/audit", "vault/canon", "vault/id", "vault/keys", "vault/seal", "vault/secret"},
+	"vault/simulation":               {},
 	"vault/vaulttest/devstack":       {},
 	"vault/vaulttest/faultproxy":     {},
 	"vault/vaulttest/history":        {},
