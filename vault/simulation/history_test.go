@@ -53,6 +53,7 @@ type photo struct {
 	grant   consent.Principal
 	content []byte
 	sealed  []byte
+	want    []rendition // what is made of the content
 	uploads []*upload
 
 	maybeReceived, received bool // the last byte may have been, was acknowledged
@@ -174,7 +175,7 @@ func (w *world) whole(t *token) {
 }
 
 func (p *photo) bytes(rendition string) []byte {
-	for _, r := range renditionsOf(p.content) {
+	for _, r := range p.want {
 		if r.name == rendition {
 			return r.bytes
 		}
@@ -198,7 +199,7 @@ func (w *world) observe(ctx context.Context) {
 	db := w.observer.ForPractice(w.practice)
 	for _, p := range w.photos {
 		for _, u := range p.uploads {
-			if !u.mayEnd && !p.deleteTried && !w.expired(u) {
+			if !u.mayEnd && !p.deleteTried && !p.examined && !w.expired(u) {
 				w.observeUpload(ctx, db, p, u)
 			}
 		}
@@ -248,15 +249,11 @@ func (w *world) observeUpload(ctx context.Context, db vault.Catalog, p *photo, u
 
 // observeReady: a photo that is ready is whole.
 func (w *world) observeReady(ctx context.Context, p *photo, row *vault.Photo) {
-	want := renditionsOf(p.content)
-	if len(row.Renditions) != len(want) {
+	if len(row.Renditions) != len(p.want) {
 		w.finding("P7", "%s is ready with %d renditions", p.name, len(row.Renditions))
 		return
 	}
-	for i, r := range row.Renditions {
-		if sum := sha256.Sum256(want[i].bytes); !p.examined && (r.Name != want[i].name || r.SHA256 != hex.EncodeToString(sum[:])) {
-			w.finding("P7", "the %s of %s is of other bytes than were sent", r.Name, p.name)
-		}
+	for _, r := range row.Renditions {
 		if !w.there(ctx, blobs.Photos, r.Object, seal.SealedSize(r.Size)) {
 			w.finding("P7", "%s is ready, and its %s is not in the store", p.name, r.Name)
 		}
@@ -265,6 +262,11 @@ func (w *world) observeReady(ctx context.Context, p *photo, row *vault.Photo) {
 		return
 	}
 	p.examined = true
+	for i, r := range row.Renditions {
+		if sum := sha256.Sum256(p.want[i].bytes); r.Name != p.want[i].name || r.SHA256 != hex.EncodeToString(sum[:]) {
+			w.finding("P7", "the %s of %s is of other bytes than were sent", r.Name, p.name)
+		}
+	}
 	if sum := sha256.Sum256(p.content); row.Receipt.Findings.InputSHA256 != hex.EncodeToString(sum[:]) {
 		w.finding("P7", "%s was made of other bytes than were sent", p.name)
 	}

@@ -61,7 +61,7 @@ func (a *actor) take(name string, device id.Device) *photo {
 	if err != nil {
 		w.finding("P7", "sealing: %v", err)
 	}
-	p.sealed = sealed.Bytes()
+	p.sealed, p.want = sealed.Bytes(), renditionsOf(p.content)
 	w.mu.Lock()
 	w.photos = append(w.photos, p)
 	w.mu.Unlock()
