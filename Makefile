@@ -11,6 +11,7 @@ PHOTO       ?=
 STORES      ?= embedded
 FUZZTIME    ?= 30s
 ROUNDS      ?= 500
+SEEDS       ?= 200
 # Requests of the bleed test under the race detector, which is some thirty times slower; it needs a C compiler.
 RACED       ?= 10000
 
@@ -52,7 +53,8 @@ fuzz: ## run every fuzz target for FUZZTIME
 	  for f in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
 	    echo "== $$pkg $$f"; $(GO) test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) $$pkg; done; done
 
-soak: build ## kill -9 ROUNDS times, a tenth as often each fault of disk, stores and replicas, and what api has of long tests; print what was lost
+soak: build ## SEEDS simulated runs, kill -9 ROUNDS times, a tenth as often each fault of disk, stores and replicas, and what api has of long tests; print what was lost
+	PHOTOVAULT_SIM_SEEDS=$(SEEDS) $(GO) test -count 1 -timeout 60m -v -run '^TestSoak|Lies' ./vault/simulation
 	cd cmd/photovault && PHOTOVAULT_SOAK_ROUNDS=$(ROUNDS) $(GO) test -count 1 -timeout 4h -run '^TestSoak'
 	PHOTOVAULT_SOAK_ROUNDS=$(ROUNDS) $(GO) test -count 1 -timeout 60m -v -run '^TestSoak' ./api
 	CGO_ENABLED=1 PHOTOVAULT_SOAK_BLEED=$(RACED) $(GO) test -race -count 1 -timeout 60m -v -run '^TestSoakBleed' ./api

@@ -189,7 +189,9 @@ type Photos interface {
 	// AbandonObject lets an object die that is still pending, and reports
 	// whether it may go from the store: it is dead, or has no row any more.
 	AbandonObject(ctx context.Context, o id.Object) (bool, error)
-	// ForgetObject removes the row of a dead object that is gone from the store.
+	// ForgetObject removes the row of a dead object that is gone from the
+	// store. One that died while it was pending keeps its row until it is old:
+	// whoever planned it may still be putting it.
 	ForgetObject(ctx context.Context, o id.Object) error
 	// DeadObjects lists dead objects of one owner that are not gone yet.
 	DeadObjects(ctx context.Context, owner string) ([]DeadObject, error)

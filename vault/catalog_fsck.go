@@ -17,7 +17,7 @@ type CheckedRow struct {
 // StoredObject is a row of what should be, or once was, in the object store.
 type StoredObject struct {
 	Object
-	State string // pending, live or dead
+	State string // pending, live, doomed or dead
 }
 
 // Inspector is what a catalog does for fsck. Both read in pages.

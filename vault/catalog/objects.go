@@ -11,12 +11,19 @@ import (
 
 // An object is pending until its owner commits it, then live, then dead until
 // it is gone from the store. Each move is a compare-and-set, so that the
-// sweeper and a commit cannot both have it.
+// sweeper and a commit cannot both have it. One that dies while it is pending
+// may still be on its way into the store, by a process that ends before it
+// learns of it: it is doomed, removed like a dead one and yet not forgotten, and
+// dead when it is old.
 const (
 	pending = "pending"
 	live    = "live"
+	doomed  = "doomed"
 	dead    = "dead"
 )
+
+// dies is the state after the end of an object's owner.
+const dies = `CASE WHEN state IN ('` + pending + `', '` + doomed + `') THEN '` + doomed + `' ELSE '` + dead + `' END`
 
 func (c *practice) PlanObjects(ctx context.Context, objects ...vault.Object) error {
 	return c.d.write(ctx, func(tx querier) error {
@@ -45,8 +52,8 @@ func (c *practice) commitCopyObject(ctx context.Context, tx querier, o id.Object
 
 // killObjects lets all objects of an owner die.
 func (c *practice) killObjects(ctx context.Context, tx querier, owner string) error {
-	_, err := tx.exec(ctx, `UPDATE object SET state = $1, changed_at = $2 WHERE practice = $3 AND owner = $4 AND state <> $1`,
-		dead, c.d.nextOrd(), c.p, owner)
+	_, err := tx.exec(ctx, `UPDATE object SET state = `+dies+`, changed_at = $1 WHERE practice = $2 AND owner = $3 AND state <> $4`,
+		c.d.nextOrd(), c.p, owner, dead)
 	return err
 }
 
@@ -67,7 +74,7 @@ func (c *practice) killObject(ctx context.Context, tx querier, o id.Object) erro
 // killPending lets those die that an owner planned and did not commit.
 func (c *practice) killPending(ctx context.Context, tx querier, owner string) error {
 	_, err := tx.exec(ctx, `UPDATE object SET state = $1, changed_at = $2 WHERE practice = $3 AND owner = $4 AND state = $5`,
-		dead, c.d.nextOrd(), c.p, owner, pending)
+		doomed, c.d.nextOrd(), c.p, owner, pending)
 	return err
 }
 
@@ -85,13 +92,13 @@ func (q querier) dead(ctx context.Context, where string, args ...any) ([]vault.D
 }
 
 func (c *practice) DeadObjects(ctx context.Context, owner string) ([]vault.DeadObject, error) {
-	return c.d.read().dead(ctx, `WHERE practice = $1 AND owner = $2 AND state = $3 ORDER BY id`, c.p, owner, dead)
+	return c.d.read().dead(ctx, `WHERE practice = $1 AND owner = $2 AND state IN ($3, $4) ORDER BY id`, c.p, owner, dead, doomed)
 }
 
 func (c *practice) AbandonObject(ctx context.Context, o id.Object) (abandoned bool, err error) {
 	err = c.d.write(ctx, func(tx querier) error {
-		if _, err := tx.exec(ctx, `UPDATE object SET state = $1, changed_at = $2 WHERE practice = $3 AND id = $4 AND state = $5`,
-			dead, c.d.nextOrd(), c.p, o, pending); err != nil {
+		if _, err := tx.exec(ctx, `UPDATE object SET state = $1, changed_at = $2 WHERE practice = $3 AND id = $4 AND state IN ($5, $6)`,
+			dead, c.d.nextOrd(), c.p, o, pending, doomed); err != nil {
 			return err
 		}
 		var state string
@@ -120,8 +127,8 @@ func (c *practice) ForgetObject(ctx context.Context, o id.Object) error {
 func (d *DB) TakeDead(ctx context.Context, t time.Time, limit int) ([]vault.DeadObject, error) {
 	var list []vault.DeadObject
 	err := d.write(ctx, func(tx querier) error {
-		if _, err := tx.exec(ctx, `UPDATE object SET state = $1, changed_at = $2 WHERE state = $3 AND changed_at < $4`,
-			dead, d.nextOrd(), pending, t.UnixNano()); err != nil {
+		if _, err := tx.exec(ctx, `UPDATE object SET state = $1, changed_at = $2 WHERE state IN ($3, $4) AND changed_at < $5`,
+			dead, d.nextOrd(), pending, doomed, t.UnixNano()); err != nil {
 			return err
 		}
 		if _, err := tx.exec(ctx, `DELETE FROM upload WHERE expires_at < $1 AND received = length AND NOT EXISTS

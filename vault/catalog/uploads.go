@@ -291,8 +291,8 @@ func (c *practice) dropSegments(ctx context.Context, tx querier, u id.Upload, he
 	if _, err := tx.exec(ctx, `DELETE FROM segment WHERE practice = $1 AND upload = $2`, c.p, u); err != nil {
 		return err
 	}
-	_, err := tx.exec(ctx, `UPDATE object SET state = $1, changed_at = $2, owner = $3 WHERE practice = $4 AND owner = $5`,
-		dead, c.d.nextOrd(), heir, c.p, string(u))
+	_, err := tx.exec(ctx, `UPDATE object SET state = `+dies+`, changed_at = $1, owner = $2 WHERE practice = $3 AND owner = $4`,
+		c.d.nextOrd(), heir, c.p, string(u))
 	return err
 }
 

@@ -94,7 +94,7 @@ func (c *practiceCatalog) Patient(ctx context.Context, p id.Patient) (*vault.Pat
 }
 
 func (c *practiceCatalog) Record(ctx context.Context, p id.Patient) (*consent.Record, error) {
-	return read(ctx, c, "Record", func(ctx context.Context) (*consent.Record, error) { return c.Catalog.Record(ctx, p) })
+	return read(ctx, c, "Record"+name(c, p), func(ctx context.Context) (*consent.Record, error) { return c.Catalog.Record(ctx, p) })
 }
 
 // AddAuthorization does not happen late: whoever reads the record afterwards
@@ -277,4 +277,21 @@ func (c *practiceCatalog) InspectRows(ctx context.Context, f func(vault.CheckedR
 
 func (c *practiceCatalog) PatientIDs(ctx context.Context) ([]id.Patient, error) {
 	return read(ctx, c, "PatientIDs", c.Catalog.PatientIDs)
+}
+
+func (c *practiceCatalog) Overdue(ctx context.Context, now time.Time) ([]consent.Takedown, error) {
+	return read(ctx, c, "Overdue", func(ctx context.Context) ([]consent.Takedown, error) { return c.Catalog.Overdue(ctx, now) })
+}
+
+func (c *practiceCatalog) EscalateTakedown(ctx context.Context, t id.Takedown, e *audit.Entry) error {
+	entry := *e
+	return c.commit(ctx, "EscalateTakedown", func(ctx context.Context) error { return c.Catalog.EscalateTakedown(ctx, t, &entry) })
+}
+
+func (c *practiceCatalog) PhotoKey(ctx context.Context, p id.Photo, a id.Authorization) (*vault.PhotoKey, error) {
+	return read(ctx, c, "PhotoKey"+name(c, p), func(ctx context.Context) (*vault.PhotoKey, error) { return c.Catalog.PhotoKey(ctx, p, a) })
+}
+
+func (c *practiceCatalog) Authorized(ctx context.Context) ([]id.Patient, error) {
+	return read(ctx, c, "Authorized", c.Catalog.Authorized)
 }

@@ -3,7 +3,9 @@ package simulation_test
 import (
 	"context"
 	"errors"
+	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -19,13 +21,17 @@ import (
 // and the simulation must see it. What it does not see here, it would not see
 // in our own code either.
 func TestAStoreThatLiesIsCaught(t *testing.T) {
-	from := newTemplate(t)
+	from, first := newTemplate(t), uint64(1)
+	if n, err := strconv.ParseUint(os.Getenv("PHOTOVAULT_SIM_SEED"), 10, 64); err == nil {
+		first = n
+	}
 	for _, lie := range []struct {
 		name    string
+		slow    bool   // to be seen: in make soak only
 		promise string // that is found broken
 		tell    func(w *world, c *liar)
 	}{
-		{"a use is committed although the record has moved", "P3", func(w *world, c *liar) {
+		{"a use is committed although the record has moved", true, "P3", func(w *world, c *liar) {
 			c.commitUse = func(ctx context.Context, f consent.Fence, u consent.Use, e *audit.Entry) (bool, error) {
 				r, err := c.Catalog.Record(ctx, f.Patient)
 				if err != nil {
@@ -35,18 +41,18 @@ func TestAStoreThatLiesIsCaught(t *testing.T) {
 				return c.Catalog.CommitUse(ctx, f, u, e)
 			}
 		}},
-		{"a use is committed without its audit entry", "P4", func(w *world, c *liar) {
+		{"a use is committed without its audit entry", false, "P4", func(w *world, c *liar) {
 			c.commitUse = func(context.Context, consent.Fence, consent.Use, *audit.Entry) (bool, error) { return true, nil }
 		}},
-		{"every delivery is said to have been broken off", "P4", func(w *world, c *liar) {
+		{"every delivery is said to have been broken off", true, "P4", func(w *world, c *liar) {
 			c.finishUse = func(ctx context.Context, u consent.Use, _ consent.UseOutcome, e *audit.Entry) error {
 				return c.Catalog.FinishUse(ctx, u, consent.UseIncomplete, e)
 			}
 		}},
-		{"a revocation is acknowledged and not written", "P3", func(w *world, c *liar) {
+		{"a revocation is acknowledged and not written", true, "P3", func(w *world, c *liar) {
 			c.addEvent = func(context.Context, *consent.Event, *audit.Entry) error { return nil }
 		}},
-		{"what a running delivery stands on is said not to have moved", "P3", func(w *world, c *liar) {
+		{"what a running delivery stands on is said not to have moved", true, "P3", func(w *world, c *liar) {
 			c.versions = func(ctx context.Context, of vault.Standing) (vault.Versions, error) {
 				v, err := c.Catalog.Versions(ctx, of)
 				for p, n := range v.Patients {
@@ -59,10 +65,10 @@ func TestAStoreThatLiesIsCaught(t *testing.T) {
 				return v, err
 			}
 		}},
-		{"a segment is acknowledged and not linked", "P7", func(w *world, c *liar) {
+		{"a segment is acknowledged and not linked", false, "P7", func(w *world, c *liar) {
 			c.addSegments = func(context.Context, *vault.Upload, []vault.Segment, time.Time, *audit.Entry) error { return nil }
 		}},
-		{"a segment is linked that is not in the store", "P7", func(w *world, c *liar) {
+		{"a segment is linked that is not in the store", false, "P7", func(w *world, c *liar) {
 			c.addSegments = func(ctx context.Context, u *vault.Upload, s []vault.Segment, expires time.Time, e *audit.Entry) error {
 				if err := w.store.Delete(ctx, blobs.Name{Practice: w.practice, Area: blobs.Staging, Object: s[0].Object}); err != nil {
 					return err
@@ -70,7 +76,7 @@ func TestAStoreThatLiesIsCaught(t *testing.T) {
 				return c.Catalog.AddSegments(ctx, u, s, expires, e)
 			}
 		}},
-		{"an upload goes back by one segment", "P7", func(w *world, c *liar) {
+		{"an upload goes back by one segment", false, "P7", func(w *world, c *liar) {
 			c.upload = func(ctx context.Context, u id.Upload) (*vault.Upload, []vault.Segment, error) {
 				up, segments, err := c.Catalog.Upload(ctx, u)
 				if err == nil && len(segments) > 1 {
@@ -80,17 +86,17 @@ func TestAStoreThatLiesIsCaught(t *testing.T) {
 				return up, segments, err
 			}
 		}},
-		{"a photo is made ready with one rendition missing", "P7", func(w *world, c *liar) {
+		{"a photo is made ready with one rendition missing", false, "P7", func(w *world, c *liar) {
 			c.commitPhoto = func(ctx context.Context, j *vault.Job, p *vault.Photo, k *vault.PhotoKey, e *audit.Entry) error {
 				less := *p
 				less.Renditions = slices.Clone(p.Renditions[:2])
 				return c.Catalog.CommitPhoto(ctx, j, &less, k, e)
 			}
 		}},
-		{"a photo is said to be ready and is not", "P7", func(w *world, c *liar) {
+		{"a photo is said to be ready and is not", true, "P7", func(w *world, c *liar) {
 			c.commitPhoto = func(context.Context, *vault.Job, *vault.Photo, *vault.PhotoKey, *audit.Entry) error { return nil }
 		}},
-		{"objects in use are swept", "P7", func(w *world, c *liar) {
+		{"objects in use are swept", false, "P7", func(w *world, c *liar) {
 			c.deadObjects = func(ctx context.Context, owner string) (list []vault.DeadObject, err error) {
 				err = c.Catalog.InspectObjects(ctx, func(o vault.StoredObject) error {
 					if o.State == "live" && o.Area == string(blobs.Photos) {
@@ -101,7 +107,7 @@ func TestAStoreThatLiesIsCaught(t *testing.T) {
 				return list, err
 			}
 		}},
-		{"dead objects are forgotten and left in the store", "P7", func(w *world, c *liar) {
+		{"dead objects are forgotten and left in the store", true, "P7", func(w *world, c *liar) {
 			c.deadObjects = func(ctx context.Context, owner string) ([]vault.DeadObject, error) {
 				list, err := c.Catalog.DeadObjects(ctx, owner)
 				for _, o := range list {
@@ -112,7 +118,10 @@ func TestAStoreThatLiesIsCaught(t *testing.T) {
 		}},
 	} {
 		t.Run(strings.ReplaceAll(lie.name, " ", "_"), func(t *testing.T) {
-			for seed := uint64(1); seed <= 40; seed++ {
+			if lie.slow && os.Getenv("PHOTOVAULT_SIM_SEEDS") == "" {
+				t.Skip("make soak runs it")
+			}
+			for seed := first; seed <= first+39; seed++ {
 				out := run(t, from, seed, usualSteps, func(w *world, honest vault.Catalogs) vault.Catalogs {
 					return &liars{honest, w, lie.tell, map[id.Patient]int64{}}
 				})
@@ -121,7 +130,9 @@ func TestAStoreThatLiesIsCaught(t *testing.T) {
 					return
 				}
 				if len(out.findings) > 0 {
-					t.Errorf("seed %d: found something else: %s", seed, out.findings[0])
+					t.Error("found something else than the lie")
+					out.report(t)
+					return
 				}
 			}
 			t.Error("not caught with forty seeds")

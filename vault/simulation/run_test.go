@@ -263,9 +263,15 @@ func (w *world) outcome() outcome {
 	return out
 }
 
-// report fails the test with what is needed to see it again.
+// report fails the test with what is needed to see it again. The whole trace
+// goes into the file that PHOTOVAULT_SIM_TRACE names.
 func (o *outcome) report(t *testing.T) {
 	t.Helper()
+	if file := os.Getenv("PHOTOVAULT_SIM_TRACE"); file != "" {
+		if err := os.WriteFile(file, []byte(strings.Join(o.tail, "\n")+"\n"), 0o600); err != nil {
+			t.Error(err)
+		}
+	}
 	if len(o.findings) == 0 {
 		return
 	}

@@ -2,6 +2,7 @@ package simulation_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
@@ -315,7 +316,7 @@ func (a *actor) askAt(r *replica, what string, f func(context.Context, *replica)
 	code := vault.Code(err)
 	a.w.note(a.name, "%s %s: %s", r.name, what, code)
 	switch {
-	case code == "internal" && ctx.Err() == nil && !isShort(err):
+	case code == "internal" && !errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil && !isShort(err):
 		a.w.finding("P9", "%s: an error without a code: %v", what, err)
 	case code == "integrity_failure" && !a.w.wasTampered():
 		a.w.finding("P5", "%s: broken, and nobody touched it: %v", what, err)

@@ -288,6 +288,43 @@ func testObjects(t *testing.T, s *shelf) {
 			t.Errorf("%d objects remain", len(list))
 		}
 	})
+	t.Run("one that dies while it may still be put is removed now, and once more when it is old", func(t *testing.T) {
+		by, _ := s.account(t, consent.Provider)
+		photo, u := s.received(t, s.patient(t).ID, by.ID)
+		ofPhoto, ofUpload := s.planned(t, blobs.Photos, string(photo.ID), 5), s.planned(t, blobs.Staging, string(u.ID), 5)
+		_, err := s.c.DeletePhoto(ctx, photo.ID, s.event(photo.Patient, consent.Deleted, string(photo.ID)), s.entry(audit.PhotoDelete))
+		must(t, err)
+		listed := func(list []vault.DeadObject, err error) (n int) {
+			t.Helper()
+			must(t, err)
+			for _, o := range list {
+				if o.ID == ofPhoto.ID || o.ID == ofUpload.ID {
+					n++
+				}
+			}
+			return n
+		}
+		forget := func() {
+			t.Helper()
+			must(t, s.c.ForgetObject(ctx, ofPhoto.ID))
+			must(t, s.c.ForgetObject(ctx, ofUpload.ID))
+		}
+		if n := listed(s.c.DeadObjects(ctx, string(photo.ID))); n != 2 {
+			t.Errorf("%d of 2 are to be removed now", n)
+		}
+		forget()
+		if n := listed(s.Catalogs.TakeDead(ctx, s.now.Add(-time.Minute), 1000)); n != 0 {
+			t.Errorf("%d were dead at once", n)
+		}
+		if n := listed(s.Catalogs.TakeDead(ctx, time.Now().Add(time.Minute), 1000)); n != 2 {
+			t.Errorf("%d of 2 are removed when they are old", n)
+		}
+		forget()
+		if n := listed(s.c.DeadObjects(ctx, string(photo.ID))); n != 0 {
+			t.Errorf("%d were not forgotten", n)
+		}
+		wantError(t, s.c.AddSegments(ctx, u, []vault.Segment{{Start: 0, Size: 5, Object: ofUpload.ID}}, s.now.Add(time.Hour), s.entry(audit.PhotoUpload)), vault.ErrGone)
+	})
 	t.Run("objects that cannot be removed do not stand in the way of others", func(t *testing.T) {
 		for range 6 {
 			s.planned(t, blobs.Photos, owner, 5)

@@ -97,7 +97,7 @@ CREATE TABLE photo_key (
     PRIMARY KEY (practice, photo, authorization_id)
 );
 
--- What is, will be or was in the blob store. state: pending, live or dead;
+-- What is, will be or was in the blob store. state: pending, live, doomed or dead;
 -- changed_at in nanoseconds, strictly increasing within a process.
 CREATE TABLE object (
     practice   TEXT   NOT NULL,
