@@ -98,3 +98,12 @@ func renditionsOf(photo []byte) []rendition {
 		{imaging.Thumb, append([]byte("thumb:"), photo[:min(len(photo), 200)]...)},
 	}
 }
+
+// Mask and Compare are asked for by nobody here.
+func (*media) Mask(context.Context, []byte, []imaging.Region) (*imaging.Rendition, error) {
+	return nil, imaging.ErrMachine
+}
+
+func (*media) Compare(context.Context, []byte, []byte, [2]imaging.Region) (*imaging.Rendition, error) {
+	return nil, imaging.ErrMachine
+}

@@ -82,7 +82,7 @@ func (r *replica) open(ctx context.Context) (err error) {
 	}
 	w.opened = append(w.opened, r.db)
 	r.Service, err = vault.New(vault.Config{Practice: w.practice, Catalogs: &catalogs{Catalogs: w.lie(r.db), r: r}, Keys: &keyService{w.kek, r},
-		Blobs: &bucket{w.store, r}, Media: &media{r}, Checkpoints: &outside{r}, Logger: slog.New(slog.DiscardHandler),
+		Blobs: &bucket{w.store, r}, Media: &media{r: r}, Checkpoints: &outside{r}, Logger: slog.New(slog.DiscardHandler),
 		SweepAge: sweepAge, UploadLife: uploadLife, Ingests: 1, UploadBuffers: 8, CheckpointAt: 3 * time.Second})
 	return err
 }
