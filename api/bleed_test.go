@@ -204,7 +204,7 @@ func (b *bleeder) exchange(status int, ends bool, body string, lines ...string) 
 	}
 	got, err := io.ReadAll(res.Body)
 	switch {
-	case res.StatusCode == 503 && strings.Contains(string(got), `"code":"unavailable"`) && res.Header.Get("Retry-After") != "",
+	case res.StatusCode == 503 && (method == "HEAD" || strings.Contains(string(got), `"code":"unavailable"`)) && res.Header.Get("Retry-After") != "",
 		strings.HasPrefix(lines[0], "GET /v1/content") && err != nil: // not confirmed within two seconds
 		b.busy.Add(1)
 		b.dials()
