@@ -11,7 +11,9 @@ missing=()
 have() { command -v "$1" >/dev/null 2>&1 || missing+=("$1 ($2)"); }
 have node "stock tus and HPKE clients"
 have exiftool "second opinion on metadata"
+have mat2 "second opinion on metadata"
 have djpeg "second opinion on JPEG decoding"
+have dwebp "second opinion on WebP decoding"
 have chromium "the sealer and stock tus clients in a browser"
 have curl "an upload by hand"
 # The stock clients that tests talk to, at the versions their package.json pin.
