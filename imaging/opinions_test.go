@@ -145,7 +145,8 @@ func lookAtMat2(t *testing.T, said string, count int, p3 map[string]bool) {
 		case strings.HasPrefix(line, "[+] Metadata for "):
 			name = filepath.Base(strings.TrimSuffix(strings.TrimPrefix(line, "[+] Metadata for "), ":"))
 			seen++
-		case trimmed == "No metadata found" || strings.HasPrefix(trimmed, "No metadata found"):
+		case strings.HasPrefix(trimmed, "No metadata found in "):
+			seen++
 		case trimmed == "":
 		default:
 			key, _, _ := strings.Cut(trimmed, ":")

@@ -290,6 +290,19 @@ func TestTwelveMegapixelsTakeLittleMemory(t *testing.T) {
 	}
 }
 
+// PNG and WebP decode to pixels of four bytes: they take more than a JPEG, and what was reckoned holds.
+func TestTwelveMegapixelsOfPNGFitWhatWasReckoned(t *testing.T) {
+	p := pool(t, imaging.Config{WallClock: 2 * time.Minute}, "media-worker")
+	for name, o := range map[string]specimen.PNGOptions{"kept": {}, "turned": {Chunks: specimen.EXIFChunk(6)}} {
+		o.Width, o.Height = 4032, 3024
+		r, err := p.Process(context.Background(), specimen.PNG(o))
+		if err != nil || r.Findings.WorkerMaxRSS > 224<<20 {
+			t.Fatalf("%s: %v, %+v", name, err, r)
+		}
+		t.Logf("12 MP of PNG, %s: %d MiB", name, r.Findings.WorkerMaxRSS>>20)
+	}
+}
+
 func TestRefusalsSayWhy(t *testing.T) {
 	r := &imaging.Refusal{Code: imaging.Truncated, Detail: "no end of image"}
 	if got := r.Error(); !strings.Contains(got, "truncated") || !strings.Contains(got, "no end of image") {

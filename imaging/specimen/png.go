@@ -82,6 +82,11 @@ func Chunk(out []byte, name string, body []byte) []byte {
 	return binary.BigEndian.AppendUint32(out, crc32.ChecksumIEEE(out[at:]))
 }
 
+// EXIFChunk is a chunk that gives an orientation.
+func EXIFChunk(orientation int) []byte {
+	return Chunk(nil, "eXIf", Options{Orientation: orientation}.exif(nil))
+}
+
 // palette uses each colour a pixel can name.
 func (o PNGOptions) palette() (p []byte) {
 	for i := range 1 << o.Depth {
