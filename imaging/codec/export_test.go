@@ -98,3 +98,40 @@ func Shrink(m image.Image) *image.NRGBA { return shrink(m, 1, nil) }
 func Thumbnail(m *image.NRGBA) *image.NRGBA { return thumbnail(m) }
 
 func EncodeSmall(m *image.NRGBA, quality int) ([]byte, error) { return encodeSmall(m, false, quality) }
+
+// Streams returns the coded pictures of a HEIC file as byte streams (ITU-T H.265 annex B), and their size.
+func Streams(in []byte) (out [][]byte, w, h int) {
+	l, err := parseHEIC(in, noLimits)
+	if err != nil {
+		panic(err)
+	}
+	for _, t := range l.tiles {
+		var b []byte
+		for _, units := range append(l.configs[t.config].sets[:], t.slices) {
+			for _, nal := range units {
+				b = append(append(b, 0, 0, 0, 1), nal...)
+			}
+		}
+		out = append(out, b)
+	}
+	return out, l.tileW, l.tileH
+}
+
+// DecodeTiles decodes the coded pictures of a HEIC file, each by itself.
+func DecodeTiles(in []byte) (out []image.Image) {
+	l, err := parseHEIC(in, noLimits)
+	if err != nil {
+		panic(err)
+	}
+	for i := range l.tiles {
+		one := *l
+		one.grid, one.cells, one.tiles, one.crop = false, nil, l.tiles[i:i+1], nil
+		one.width, one.height, one.cols, one.rows = l.tileW, l.tileH, 1, 1
+		m, err := one.decode(true)
+		if err != nil {
+			panic(err)
+		}
+		out = append(out, m)
+	}
+	return out
+}

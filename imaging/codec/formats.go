@@ -24,6 +24,7 @@ var formats = []format{
 	{IsJPEG, sanitiseJPEG, scanJPEG},
 	{IsPNG, sanitisePNG, inspectPNG},
 	{IsWebP, sanitiseWebP, inspectWebP},
+	{IsHEIC, sanitiseHEIC, scanHEIC},
 }
 
 // sanitise opens an upload in its format, or says which it is that is not opened.

@@ -11,13 +11,23 @@ import (
 // maxRequest bounds what a worker reads; its memory limit bounds what it can hold.
 const maxRequest = 1 << 30
 
+// WithHEVC, as the first of a worker's arguments, has it open HEIC photos as well.
+const WithHEVC = "hevc"
+
 // WorkerMain is the whole life of a media worker: it fences itself in, greets, answers one request
 // and returns the exit status. args are those that the pool appends to its command. in and out must
 // be pipes, and the process must have been started for nothing else: the fences cannot be undone.
 func WorkerMain(in io.Reader, out io.Writer, args []string) int {
+	hevc := len(args) > 0 && args[0] == WithHEVC
+	if hevc {
+		args = args[1:]
+	}
 	c, err := sandbox.ParseArgs(args)
 	if err != nil {
 		return 2
+	}
+	if hevc && PrepareHEVC() != nil {
+		return 1
 	}
 	held := sandbox.Enter(c)
 	if wire.WriteHello(out, wire.Hello{Fences: held}) != nil {

@@ -15,7 +15,7 @@ var (
 		"JFIF thumbnail", "JFXX thumbnail", "unused tables", "between segments", "after image data", "trailer",
 		"text", "time stamp", "colour description", "display hints", "animation", "unknown chunks", "padding", "alpha channel",
 		"thumbnail", "depth map", "gain map", "auxiliary image", "video", "further images", "unknown items", "unknown boxes",
-		"free space", "between boxes"}
+		"free space", "UUID boxes", "user data", "unreferenced data", "SEI", "unused coded data"}
 )
 
 // ContentTypes are what an original may be; smaller renditions are always JPEG.
