@@ -11,6 +11,7 @@ import (
 	"errors"
 	"log/slog"
 	"runtime"
+	"slices"
 	"time"
 
 	"golang.org/x/sync/semaphore"
@@ -75,9 +76,11 @@ type Pool struct {
 	budget *semaphore.Weighted
 	ready  chan started    // unbuffered: one worker waits, started ahead
 	orders chan order      // for workers of another size
+	hevc   chan order      // for workers that decode HEVC
 	open   context.Context // until Close
 	shut   context.CancelFunc
 	done   chan struct{}
+	quiet  chan struct{} // closed when the thread that starts the ones for HEVC has ended
 	fences Fences
 }
 
@@ -102,9 +105,10 @@ func NewPool(cfg Config) (*Pool, error) {
 		return nil, errors.New("imaging: a worker needs at least 32 MiB, and all together no less than one")
 	}
 	p := &Pool{cfg: cfg, budget: semaphore.NewWeighted(cfg.MemoryBytes), ready: make(chan started), orders: make(chan order),
-		done: make(chan struct{})}
+		hevc: make(chan order), done: make(chan struct{}), quiet: make(chan struct{})}
 	p.open, p.shut = context.WithCancel(context.Background())
 	go p.startAhead()
+	go p.startHEVC()
 	if err := p.selfTest(); err != nil {
 		p.Close()
 		return nil, err
@@ -126,6 +130,7 @@ func (p *Pool) AtOnce() int {
 func (p *Pool) Close() {
 	p.shut()
 	<-p.done
+	<-p.quiet
 }
 
 // startAhead keeps one worker waiting, and starts those of another size when they are asked for. It
@@ -133,13 +138,13 @@ func (p *Pool) Close() {
 func (p *Pool) startAhead() {
 	runtime.LockOSThread()
 	defer close(p.done)
-	next := p.start(p.cfg.UsualBytes)
+	next := p.start(p.cfg.UsualBytes, nil)
 	for {
 		select {
 		case p.ready <- next:
-			next = p.start(p.cfg.UsualBytes)
+			next = p.start(p.cfg.UsualBytes, nil)
 		case o := <-p.orders:
-			o.reply <- p.start(o.bytes)
+			o.reply <- p.start(o.bytes, nil)
 		case <-p.open.Done():
 			if next.w != nil {
 				next.w.end()
@@ -151,10 +156,11 @@ func (p *Pool) startAhead() {
 	}
 }
 
-func (p *Pool) start(bytes int64) started {
+// start starts a worker; extra are arguments of one that can do more than the usual.
+func (p *Pool) start(bytes int64, extra []string) started {
 	cpu := int64(p.cfg.WallClock/time.Second+1) * int64(runtime.NumCPU())
 	args := sandbox.Config{MemoryBytes: bytes, CPUSeconds: cpu}.Args()
-	w, err := startWorker(append(append([]string(nil), p.cfg.Command...), args...), time.Now().Add(p.cfg.WallClock))
+	w, err := startWorker(slices.Concat(p.cfg.Command, extra, args), time.Now().Add(p.cfg.WallClock))
 	if err != nil {
 		p.cfg.Logger.Error("imaging: cannot start a media worker", "err", err)
 	}
@@ -162,16 +168,20 @@ func (p *Pool) start(bytes int64) started {
 }
 
 // take gives a worker that may allocate so much, or says why there is none.
-func (p *Pool) take(ctx context.Context, bytes int64) (*worker, error) {
+func (p *Pool) take(ctx context.Context, bytes int64, hevc bool) (*worker, error) {
 	select {
 	case <-p.open.Done():
 		return nil, ErrClosed
 	default:
 	}
-	if bytes != p.cfg.UsualBytes {
+	if hevc || bytes != p.cfg.UsualBytes {
 		o := order{bytes, make(chan started, 1)}
+		orders := p.orders
+		if hevc {
+			orders = p.hevc
+		}
 		select {
-		case p.orders <- o:
+		case orders <- o:
 			s := <-o.reply // which is bounded by the wall clock
 			return s.w, s.err
 		case <-p.open.Done():

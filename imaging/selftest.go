@@ -11,7 +11,7 @@ import (
 func (p *Pool) selfTest() error {
 	ctx, cancel := context.WithTimeout(context.Background(), p.cfg.WallClock)
 	defer cancel()
-	w, err := p.take(ctx, p.cfg.UsualBytes)
+	w, err := p.take(ctx, p.cfg.UsualBytes, false)
 	if err != nil {
 		return err
 	}

@@ -13,6 +13,7 @@ import (
 type work struct {
 	pool  *Pool
 	bytes int64 // of the budget
+	hevc  bool  // it is coded as HEVC
 	peak  int64 // the most memory that one of its workers had resident
 }
 
@@ -46,8 +47,8 @@ func (w *work) end() {
 // shows behind it.
 const maxGrowth = 3
 
-// run has a worker carry out one request, and a larger one when the photo needs it and all workers
-// together may have that much.
+// run has a worker carry out one request, and a larger one, or one that decodes HEVC, when the photo needs
+// it and all workers together may have that much.
 func (w *work) run(ctx context.Context, q wire.Request) (wire.Answer, error) {
 	bytes := w.pool.cfg.UsualBytes
 	for grown := 0; ; grown++ {
@@ -55,11 +56,16 @@ func (w *work) run(ctx context.Context, q wire.Request) (wire.Answer, error) {
 		if err != nil || a.Code == "" {
 			return a, err
 		}
-		if a.Need <= bytes || a.Need > w.pool.cfg.MemoryBytes || grown == maxGrowth {
+		other := a.HEVC && !w.hevc
+		if a.Need <= bytes && !other || a.Need > w.pool.cfg.MemoryBytes || grown == maxGrowth {
 			return wire.Answer{}, refusal(a.Code)
 		}
+		w.hevc = w.hevc || a.HEVC
 		// Some more than was reckoned, for what the collector has not found yet.
-		if bytes = min(a.Need+a.Need/4, w.pool.cfg.MemoryBytes); bytes > w.bytes {
+		if a.Need > bytes {
+			bytes = min(a.Need+a.Need/4, w.pool.cfg.MemoryBytes)
+		}
+		if bytes > w.bytes {
 			if err := w.grow(ctx, bytes); err != nil {
 				return wire.Answer{}, err
 			}
@@ -79,7 +85,7 @@ func (w *work) retried(ctx context.Context, q wire.Request, bytes int64) (wire.A
 
 func (w *work) once(ctx context.Context, q wire.Request, bytes int64) (a wire.Answer, killed bool, err error) {
 	p := w.pool
-	one, err := p.take(ctx, bytes)
+	one, err := p.take(ctx, bytes, w.hevc)
 	if err != nil {
 		return wire.Answer{}, false, err
 	}

@@ -24,7 +24,7 @@ func ReadEXIF(p []byte) EXIFFacts {
 func Sanitise(in []byte, lim wire.Limits) (wire.Answer, error) {
 	a := Answer(wire.Request{Mode: wire.Sanitise, Limits: lim, Blobs: [][]byte{in}})
 	if a.Code != "" {
-		return wire.Answer{}, &Refusal{a.Code, a.Detail, a.Need}
+		return wire.Answer{}, &Refusal{a.Code, a.Detail, a.Need, a.HEVC}
 	}
 	return a, nil
 }

@@ -11,6 +11,9 @@ const heicType = "image/heic"
 // sanitiseHEIC turns an upload into its renditions. The original is a HEIC of the upload's coded
 // pictures where that can be done with everything accounted for, and a JPEG elsewhere.
 func sanitiseHEIC(in []byte, lim wire.Limits) (wire.Answer, error) {
+	if !hevcBuilt {
+		return wire.Answer{}, refuse(CodeFormat, "this build opens no HEIC")
+	}
 	l, err := parseHEIC(in, lim)
 	if err != nil {
 		return wire.Answer{}, err
@@ -23,9 +26,6 @@ func sanitiseHEIC(in []byte, lim wire.Limits) (wire.Answer, error) {
 	if err := l.checkMemory(why, lim); err != nil {
 		return wire.Answer{}, err
 	}
-	if !hevcReady {
-		return wire.Answer{}, refuse(CodeFormat, "a worker without the decoder for HEIC")
-	}
 	img, err := l.decode(true)
 	if err != nil {
 		return wire.Answer{}, err
@@ -36,14 +36,15 @@ func sanitiseHEIC(in []byte, lim wire.Limits) (wire.Answer, error) {
 	f := wire.Findings{
 		Format: "heic", CaptureTime: facts.captureTime, HadGPS: facts.hadGPS || l.xmpGPS,
 		EXIFUnreadable: facts.unreadable || l.exifBad, Removed: l.removed, SourceProfile: l.colour.class,
-		CodedDataKept: kept, ColourConverted: !kept && l.colour.conv != nil, OrientationBaked: !kept && orient > 1,
+		CodedDataKept: kept, ColourConverted: !kept && l.colour.originalConv() != nil, OrientationBaked: !kept && orient > 1,
 	}
 	f.Width, f.Height = view.size()
 	f.Pixels.Decoded = hashPixels(view)
 	f.Pixels.Encoded = f.Pixels.Decoded
 	l.colour.points.normalise(img)
 	a := wire.Answer{Renditions: make([]wire.Rendition, 3), Pieces: make([][][]byte, 3)}
-	if err := smaller(&a, img, orient, l.colour.conv); err != nil {
+	_, gray := img.(*image.Gray)
+	if err := addSmall(&a, shrink(img, orient, l.colour.conv), gray); err != nil {
 		return wire.Answer{}, err
 	}
 	original := wire.Rendition{Name: "original", ContentType: heicType, Width: f.Width, Height: f.Height}
@@ -51,36 +52,15 @@ func sanitiseHEIC(in []byte, lim wire.Limits) (wire.Answer, error) {
 		a.Pieces[0] = l.rebuild()
 	} else {
 		var src rows = view
-		if l.colour.conv != nil {
-			src = converted{src, l.colour.conv}
+		if conv := l.colour.originalConv(); conv != nil {
+			src = converted{src, conv}
 		}
 		original.ContentType = "image/jpeg"
-		a.Pieces[0], f.Pixels.Encoded = encodeJPEG(src, bakedQuality)
+		a.Pieces[0], f.Pixels.Encoded = encodeJPEG(src, bakedQuality, l.colour.p3)
 	}
 	a.Renditions[0] = original
 	a.Findings = f
 	return a, nil
-}
-
-// smaller makes the web and thumb renditions.
-func smaller(a *wire.Answer, img image.Image, orient int, conv *conversion) error {
-	_, gray := img.(*image.Gray)
-	small := shrink(img, orient, conv)
-	for i, r := range []struct {
-		name    string
-		quality int
-	}{{"web", webQuality}, {"thumb", thumbQuality}} {
-		if r.name == "thumb" {
-			small = thumbnail(small)
-		}
-		data, err := encodeSmall(small, gray, r.quality)
-		if err != nil {
-			return err
-		}
-		a.Renditions[i+1] = wire.Rendition{Name: r.name, ContentType: "image/jpeg",
-			Width: small.Rect.Dx(), Height: small.Rect.Dy(), Data: data}
-	}
-	return nil
 }
 
 // scanHEIC checks a finished original as if it came from a stranger: it must be exactly what rebuild

@@ -1,6 +1,7 @@
 package codec
 
 import (
+	"bytes"
 	"image"
 	"math"
 	"slices"
@@ -8,18 +9,15 @@ import (
 
 // heicColour is how the samples of a photo are to be read.
 type heicColour struct {
+	colours
 	said    bool // code points stand in the file itself
 	points  nclx // in force, wherever they come from
-	profile string
-	// class names the colours; conv brings decoded samples to sRGB and is nil when they are.
-	class string
-	conv  *conversion
-	// foreign says that the colours are described by a profile that is not kept.
-	foreign bool
+	profile bool // the file has a profile of Display P3, and gets ours
+	foreign bool // the colours are described by a profile that is not kept
 }
 
-// boxes are the colour properties written for the photo: code points where it had some, and a profile
-// of our own where it had one that says the same.
+// boxes are the colour properties written for the photo: code points where it had some, and our own copy
+// where it had a profile of Display P3. A profile of sRGB goes: sRGB is what every reader assumes.
 func (c *heicColour) boxes() [][]byte {
 	var out [][]byte
 	if c.said {
@@ -29,8 +27,8 @@ func (c *heicColour) boxes() [][]byte {
 		}
 		out = append(out, p)
 	}
-	if c.profile != "" && !c.foreign {
-		out = append(out, append([]byte("prof"), cannedProfile(c.profile)...))
+	if c.profile {
+		out = append(out, append([]byte("prof"), canonicalDisplayP3...))
 	}
 	return out
 }
@@ -89,77 +87,41 @@ func (c *heicColour) judge(icc []byte, gray bool, removed *removals) error {
 	if len(icc) > maxProfile {
 		return refuse(CodeColour, "a profile of %d bytes", len(icc))
 	}
-	c.class = "none"
 	if icc == nil {
-		if p.primaries <= 2 || gray {
-			return nil
+		c.colours = colours{class: "none"}
+		if p.primaries > 2 && !gray {
+			r := &rgbProfile{colorants: colorants}
+			for i := range 256 {
+				v := srgbLinear(float64(i) / 255)
+				r.curve[0][i], r.curve[1][i], r.curve[2][i] = v, v, v
+			}
+			c.colours = judgeRGB(r, false)
 		}
-		r := &rgbProfile{colorants: colorants}
-		for i := range r.curve {
-			r.curve[i] = srgbCurve
-		}
-		if c.class = r.class(nil); p.primaries != 12 {
-			c.class = "other RGB"
-		}
-		c.conv = newConversion(r)
 		return nil
 	}
-	rgb, grayICC, err := parseICC(icc)
-	if err != nil {
-		return refuse(CodeColour, "%v", err)
+	model := modelYCC
+	if gray {
+		model = modelGray
 	}
-	c.class = rgb.class(grayICC)
-	switch {
-	case grayICC != nil && !gray:
-		return refuse(CodeColour, "grey profile on a colour image")
-	case grayICC != nil:
-		c.conv = newGrayConversion(&grayICC.curve)
-	case gray:
-		c.conv = newGrayConversion(&rgb.curve[1])
-	default:
-		c.conv = newConversion(rgb)
+	var err error
+	if c.colours, err = judgeICC(icc, model); err != nil {
+		return err
 	}
-	if c.conv.isIdentity() {
-		c.conv = nil
-		if grayICC == nil {
-			c.class = "sRGB"
-		}
-	}
-	switch {
-	case c.class == "sRGB":
-		c.profile = "sRGB"
-	case c.class == "Display P3" && nearCurve(rgb):
-		c.profile = "Display P3"
-	case c.conv != nil:
-		c.foreign = true
-	}
-	if c.profile == "" || string(cannedProfile(c.profile)) != string(icc) {
+	c.foreign = c.originalConv() != nil
+	if !c.p3 || !bytes.Equal(icc, canonicalDisplayP3) {
 		removed.add("ICC profile", len(icc))
 	}
+	c.profile = c.p3
 	return nil
 }
 
-// nearCurve reports whether the tone curves are those of sRGB, as Display P3's are.
-func nearCurve(p *rgbProfile) bool {
-	for _, c := range p.curve {
-		for i, v := range c {
-			if d := int(srgbEncode(v)) - i; d > nearSRGB || d < -nearSRGB {
-				return false
-			}
-		}
+// srgbLinear is the inverse of the transfer function of IEC 61966-2-1.
+func srgbLinear(x float64) float64 {
+	if x > 0.04045 {
+		return math.Pow((x+0.055)/1.055, 2.4)
 	}
-	return true
+	return x / 12.92
 }
-
-var srgbCurve = func() (c [256]float64) {
-	for i := range c {
-		x := float64(i) / 255
-		if c[i] = x / 12.92; x > 0.04045 {
-			c[i] = math.Pow((x+0.055)/1.055, 2.4)
-		}
-	}
-	return c
-}()
 
 // primaryColorants are the primaries of H.273 table 2 in XYZ relative to D50, adapted by Bradford's
 // matrix. 2 is "unspecified", which readers take for those of sRGB.

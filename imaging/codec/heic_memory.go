@@ -1,6 +1,10 @@
 package codec
 
-import "photovault/imaging/internal/wire"
+import (
+	"fmt"
+
+	"photovault/imaging/internal/wire"
+)
 
 // What the decoder takes besides the picture, found by measuring (see PERFORMANCE.md).
 const (
@@ -8,7 +12,8 @@ const (
 	decodePerTile = 16       // bytes a pixel of a coded picture, its memory growing by copying
 )
 
-// checkMemory refuses before anything large is allocated what would not fit the worker.
+// checkMemory refuses before anything large is allocated what would not fit the worker, and what needs a
+// worker that can decode it.
 func (l *heicLayout) checkMemory(why purpose, lim wire.Limits) error {
 	pixels := int64(l.width) * int64(l.height)
 	samples := 3 * pixels
@@ -31,8 +36,9 @@ func (l *heicLayout) checkMemory(why purpose, lim wire.Limits) error {
 		more = max(more, pixels*3/4)
 	}
 	need := int64(len(l.h.in)) + samples + max(decode, more) + decoderBytes + runtimeBytes
-	if need > lim.MemoryBytes {
-		return refuse(CodePixels, "%dx%d pixels need %d MiB to open", l.width, l.height, need>>20)
+	if need > lim.MemoryBytes || !hevcReady {
+		return &Refusal{Code: CodePixels, Detail: fmt.Sprintf("%dx%d pixels need %d MiB to open", l.width, l.height, need>>20),
+			Need: need, HEVC: true}
 	}
 	return nil
 }

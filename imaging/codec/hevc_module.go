@@ -27,6 +27,8 @@ import (
 //go:linkname hevcModule github.com/gen2brain/heic.heifWasm
 var hevcModule []byte
 
+const hevcBuilt = true
+
 // maxModulePages bounds the memory of one decoding, in pages of 64 KiB. The worker's own limit is
 // usually met before.
 const maxModulePages = 16 << 10

@@ -15,6 +15,6 @@ var errNoHEVC = errors.New("codec: built without the tag nodynamic, which the HE
 // PrepareHEVC fails in this build.
 func PrepareHEVC() error { return errNoHEVC }
 
-const hevcReady = false
+const hevcBuilt, hevcReady = false, false
 
 func decodeHEVC([]byte, bool, int, int, func(image.Image)) error { return errNoHEVC }

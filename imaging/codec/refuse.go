@@ -30,6 +30,7 @@ const (
 type Refusal struct {
 	Code, Detail string
 	Need         int64 // bytes that a worker must be able to allocate, when that is the only reason
+	HEVC         bool  // and it must be able to decode HEVC
 }
 
 func (r *Refusal) Error() string { return r.Code + ": " + r.Detail }

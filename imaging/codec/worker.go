@@ -11,14 +11,11 @@ import (
 // maxRequest bounds what a worker reads; its memory limit bounds what it can hold.
 const maxRequest = 1 << 30
 
-// WithHEVC, as the first of a worker's arguments, has it open HEIC photos as well.
-const WithHEVC = "hevc"
-
 // WorkerMain is the whole life of a media worker: it fences itself in, greets, answers one request
 // and returns the exit status. args are those that the pool appends to its command. in and out must
 // be pipes, and the process must have been started for nothing else: the fences cannot be undone.
 func WorkerMain(in io.Reader, out io.Writer, args []string) int {
-	hevc := len(args) > 0 && args[0] == WithHEVC
+	hevc := len(args) > 0 && args[0] == wire.WithHEVC
 	if hevc {
 		args = args[1:]
 	}
@@ -68,7 +65,7 @@ func respond(q wire.Request) wire.Answer {
 	var r *Refusal
 	switch {
 	case errors.As(err, &r):
-		return wire.Answer{Code: r.Code, Detail: r.Detail, Need: r.Need}
+		return wire.Answer{Code: r.Code, Detail: r.Detail, Need: r.Need, HEVC: r.HEVC}
 	case err != nil:
 		return wire.Answer{Code: "worker_failed", Detail: err.Error()}
 	}

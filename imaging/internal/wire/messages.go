@@ -84,6 +84,7 @@ func WriteAnswer(w io.Writer, a Answer) error {
 	f.putText(a.Code)
 	f.putText(a.Detail)
 	f.putI64(a.Need)
+	f.putFlag(a.HEVC)
 	f.putU32(a.Held)
 	putFindings(&f, &a.Findings)
 	f.putU16(len(a.Seen))
@@ -120,7 +121,7 @@ func ReadAnswer(r io.Reader, maxBytes int64) (Answer, error) {
 	if err != nil {
 		return Answer{}, err
 	}
-	a := Answer{Code: f.text(), Detail: f.text(), Need: f.i64(), Held: Fences(f.u32())}
+	a := Answer{Code: f.text(), Detail: f.text(), Need: f.i64(), HEVC: f.flag(), Held: Fences(f.u32())}
 	getFindings(f, &a.Findings)
 	a.Seen = make([]Seen, f.list(MaxBlobs))
 	for i := range a.Seen {

@@ -21,6 +21,10 @@ const (
 	Probe Mode = 'P'
 )
 
+// WithHEVC, as the first argument that a worker gets, has it make ready to decode HEVC before it puts up
+// its fences.
+const WithHEVC = "hevc"
+
 // Limits bound one photo. They travel with the request, so that the worker refuses on the header
 // alone and does not have to run into its fences.
 type Limits struct {
@@ -118,10 +122,11 @@ type Seen struct {
 }
 
 // Answer is the one message a worker writes after its greeting. Code is empty when the request was
-// carried out; otherwise only Code, Detail and Need are set.
+// carried out; otherwise only Code, Detail, Need and HEVC are set.
 type Answer struct {
 	Code, Detail string
 	Need         int64 // bytes that a worker must be able to allocate to carry it out, if more than this one
+	HEVC         bool  // it must be one that can decode HEVC, which this one is not or is too small
 	Findings     Findings
 	Renditions   []Rendition
 	// Pieces may stand in for the Data of renditions when an answer is written: what follows one

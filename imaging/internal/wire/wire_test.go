@@ -21,6 +21,7 @@ var answer = wire.Answer{
 	Seen: []wire.Seen{{ContentType: "image/jpeg", Width: 1, Height: 2, Pixels: [32]byte{3}}},
 	Held: wire.Seccomp | wire.OpenDenied,
 	Need: 1 << 40,
+	HEVC: true,
 }
 
 func encode(t testing.TB, a wire.Answer) []byte {
