@@ -7,6 +7,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sync/semaphore"
+
 	"photovault/vault/audit"
 	"photovault/vault/id"
 	"photovault/vault/keys"
@@ -20,8 +22,8 @@ type logs struct {
 }
 
 type practiceLog struct {
-	chaining sync.Mutex // a later checkpoint is not overwritten by an earlier one
-	saved    int64      // size of the newest checkpoint outside; with chaining
+	chaining *semaphore.Weighted // of one: a later checkpoint is not overwritten by an earlier one
+	saved    int64               // size of the newest checkpoint outside; with chaining
 
 	mu    sync.Mutex
 	whole time.Time // when the log was last chained and kept; zero: never
@@ -34,7 +36,7 @@ func (l *logs) of(p id.Practice) *practiceLog {
 		if l.each == nil {
 			l.each = map[id.Practice]*practiceLog{}
 		}
-		l.each[p] = &practiceLog{}
+		l.each[p] = &practiceLog{chaining: semaphore.NewWeighted(1)}
 	}
 	return l.each[p]
 }
@@ -62,8 +64,10 @@ func (s *Service) chainAll(ctx context.Context) error { return s.practices(ctx, 
 // outside the database.
 func (s *Service) chain(ctx context.Context, p id.Practice) error {
 	l := s.logs.of(p)
-	l.chaining.Lock()
-	defer l.chaining.Unlock()
+	if err := l.chaining.Acquire(ctx, 1); err != nil {
+		return err
+	}
+	defer l.chaining.Release(1)
 	catalog := s.Catalogs.ForPractice(p)
 	for {
 		n, c, aside := catalog.Integrate(ctx, 1000)

@@ -30,7 +30,7 @@ func (s *Service) Run(ctx context.Context) error {
 		wg.Go(func() { defer s.ingests.Done(); s.ingestLoop(ctx) })
 	}
 	wg.Go(func() { s.streams.run(ctx) })
-	wg.Go(func() { s.every(ctx, s.CheckpointAt, "audit chain", s.chainAll) })
+	wg.Go(func() { s.every(ctx, s.CheckpointAt, "audit chain", soon(s.chainAll)) })
 	wg.Go(func() {
 		s.every(ctx, time.Minute, "sweep", func(ctx context.Context) error { _, err := s.Sweep(ctx); return err })
 	})
@@ -41,7 +41,7 @@ func (s *Service) Run(ctx context.Context) error {
 	wg.Go(func() {
 		s.every(ctx, time.Hour, "upload keys", func(ctx context.Context) error { return s.practices(ctx, s.renewUploadKeys) })
 	})
-	wg.Go(func() { s.every(ctx, 3*time.Second, "practice keys", s.Catalogs.RefreshKeys) })
+	wg.Go(func() { s.every(ctx, 3*time.Second, "practice keys", soon(s.Catalogs.RefreshKeys)) })
 	wg.Go(func() {
 		s.every(ctx, time.Hour, "rows against the log", func(ctx context.Context) error { return s.practices(ctx, s.review) })
 	})
@@ -97,6 +97,18 @@ func (s *Service) ingestLoop(ctx context.Context) {
 		}
 	}
 }
+
+// soon bounds what others wait for: a database that says nothing any more is
+// asked again on another connection.
+func soon(f func(context.Context) error) func(context.Context) error {
+	return func(ctx context.Context) error {
+		ctx, cancel := context.WithTimeout(ctx, soonWithin)
+		defer cancel()
+		return f(ctx)
+	}
+}
+
+const soonWithin = 10 * time.Second
 
 // every calls f at once and then in each interval; errors are logged and the
 // next call tries again.

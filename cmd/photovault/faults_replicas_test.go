@@ -3,6 +3,7 @@ package main
 import (
 	"io"
 	"net/http"
+	"path"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -11,7 +12,6 @@ import (
 
 	"photovault/api/client"
 	"photovault/consent"
-	"photovault/imaging/specimen"
 	"photovault/vault/vaulttest/devstack"
 	"photovault/vault/vaulttest/faultproxy"
 )
@@ -81,7 +81,8 @@ func TestSoakFaultsOfReplicas(t *testing.T) {
 	proxies := bucketProxies(t, &on, 2)
 	c := newClusterOn(t, 2, on)
 	s := c.site()
-	endure(t, s, []fault{killedInChunk(c, s), killedInIngest(c, s), killedBeforeCommit(c, proxies)})
+	endure(t, s, []fault{killedInChunk(c, s),
+		killedAt(c, proxies, 1, "replica killed in an ingest"), killedAt(c, proxies, 3, "replica killed between Put and commit")})
 }
 
 // killedInChunk: a replica dies with half a segment in its hands. Those bytes
@@ -126,63 +127,42 @@ func killedInChunk(c *cluster, s *site) fault {
 		}}
 }
 
-// longWork is a photo that takes a while to be taken in, made once.
-var longWork = sync.OnceValue(func() []byte { return specimen.JPEG(specimen.Full(2400, 1800, 99)) })
-
-// killedInIngest: the replica that works on a photo dies; the other takes it.
-func killedInIngest(c *cluster, s *site) fault {
-	var u *sealedUpload
-	return fault{name: "replica killed in an ingest", kills: true, lasts: 300 * time.Millisecond,
-		begin: func(t *testing.T) {
-			c.TB = t
-			u = c.upload(0, c.patient(), longWork())
-			c.replicas[1].freeze() // so that it is the first one's
-			defer c.replicas[1].thaw()
-			u.sendAll(0)
-			u.leased()
-			c.replicas[0].kill()
-		},
-		heal: func(t *testing.T) {
-			c.replicas[0].start()
-			u.ready(1)
-			s.sent.Add(1)
-		}}
-}
-
-// killedBeforeCommit: the last rendition of a photo is in the bucket, and the
-// replica that put it dies before it knows, and so before it commits.
-func killedBeforeCommit(c *cluster, proxies []*faultproxy.HTTP) fault {
+// killedAt: a replica that takes a photo in dies at the n-th of its three
+// renditions: that one is in the bucket, and the replica dies before it knows.
+// At the last one nothing but the commit is left to do.
+func killedAt(c *cluster, proxies []*faultproxy.HTTP, n int, name string) fault {
 	dead := -1
-	return fault{name: "replica killed between Put and commit", kills: true, lasts: 300 * time.Millisecond,
+	// planned is how many renditions there are of the photo that the object is of.
+	planned := func(object string) (of int) {
+		_ = c.db.QueryRow(`SELECT count(*) FROM object o JOIN object this ON this.practice = o.practice AND this.owner = o.owner
+			WHERE this.id = $1 AND o.area = 'photos' AND o.state = 'pending'`, object).Scan(&of) // an error is none
+		return of
+	}
+	return fault{name: name, kills: true, lasts: 300 * time.Millisecond,
 		begin: func(t *testing.T) {
 			c.TB = t
 			killed := make(chan int, 1)
 			var armed atomic.Bool
 			armed.Store(true)
 			for i, p := range proxies {
-				var puts atomic.Int64
 				p.Harm(nil, func(r *http.Response) error {
-					if r.Request.Method != http.MethodPut || !strings.Contains(r.Request.URL.Path, "/photos/") || r.StatusCode != http.StatusOK {
+					q := r.Request
+					if q.Method != http.MethodPut || !strings.Contains(q.URL.Path, "/photos/") || r.StatusCode != http.StatusOK ||
+						planned(path.Base(q.URL.Path)) != n || !armed.CompareAndSwap(true, false) {
 						return nil
 					}
-					if puts.Add(1)%3 == 0 && armed.CompareAndSwap(true, false) {
-						c.replicas[i].kill()
-						killed <- i
-						return io.ErrUnexpectedEOF
-					}
-					return nil
+					c.replicas[i].kill()
+					killed <- i
+					return io.ErrUnexpectedEOF
 				})
 			}
 			select {
 			case dead = <-killed:
-			case <-time.After(30 * time.Second):
+			case <-time.After(time.Minute):
 				t.Fatal("no photo was stored")
 			}
 			for _, p := range proxies {
 				p.Harm(nil, nil)
-			}
-			if n := c.count(`SELECT count(*) FROM object WHERE area = 'photos' AND state = 'pending'`); n < 3 {
-				t.Errorf("%d renditions are stored and not committed", n)
 			}
 		},
 		heal: func(*testing.T) { c.replicas[dead].start() }}

@@ -161,20 +161,40 @@ func (d *DB) PracticeKeys(ctx context.Context, p id.Practice, purpose keys.Purpo
 
 // practiceKeys returns the keys of a practice, unwrapping them on first use.
 func (d *DB) practiceKeys(ctx context.Context, p id.Practice) (*practiceKeys, error) {
-	d.ringMu.Lock()
-	defer d.ringMu.Unlock()
-	if k := d.ring[p]; k != nil {
-		return k, nil
+	if k, err := d.inRing(p); k != nil || err != nil {
+		return k, err
+	}
+	if err := d.loading.Acquire(ctx, 1); err != nil {
+		return nil, err
+	}
+	defer d.loading.Release(1)
+	if k, err := d.inRing(p); k != nil || err != nil { // another was first
+		return k, err
 	}
 	return d.unwrapPractice(ctx, p)
+}
+
+// inRing returns the keys of a practice that are in memory, or nil.
+func (d *DB) inRing(p id.Practice) (*practiceKeys, error) {
+	d.ringMu.Lock()
+	defer d.ringMu.Unlock()
+	if d.ring == nil {
+		return nil, fmt.Errorf("%w: catalog: closed", vault.ErrUnavailable)
+	}
+	return d.ring[p], nil
 }
 
 // RefreshKeys reads again which keys the practices in memory have, so that
 // this process follows a rotation made by another.
 func (d *DB) RefreshKeys(ctx context.Context) error {
+	if err := d.loading.Acquire(ctx, 1); err != nil {
+		return err
+	}
+	defer d.loading.Release(1)
 	d.ringMu.Lock()
-	defer d.ringMu.Unlock()
-	for p := range d.ring {
+	practices := slices.Collect(maps.Keys(d.ring))
+	d.ringMu.Unlock()
+	for _, p := range practices {
 		if _, err := d.unwrapPractice(ctx, p); err != nil {
 			return err
 		}
@@ -183,10 +203,13 @@ func (d *DB) RefreshKeys(ctx context.Context) error {
 }
 
 // unwrapPractice reads a practice's keys into the ring, unwrapping those that
-// are not in it yet. It is called with ringMu held.
+// are not in it yet. It is called by whoever has acquired loading; ringMu is
+// not held meanwhile: a database that stands still stops nobody whose keys are
+// in memory.
 func (d *DB) unwrapPractice(ctx context.Context, p id.Practice) (_ *practiceKeys, err error) {
-	if d.ring == nil {
-		return nil, fmt.Errorf("%w: catalog: closed", vault.ErrUnavailable)
+	known, err := d.inRing(p)
+	if err != nil {
+		return nil, err
 	}
 	rows, err := d.keyRows(ctx, d.read(), p)
 	if err != nil {
@@ -201,7 +224,7 @@ func (d *DB) unwrapPractice(ctx context.Context, p id.Practice) (_ *practiceKeys
 			destroyKeys(fresh)
 		}
 	}()
-	if known := d.ring[p]; known != nil {
+	if known != nil {
 		for purpose, versions := range known.all {
 			all[purpose] = maps.Clone(versions) // also of rows that are gone: what is sealed under them still opens
 		}
@@ -227,6 +250,11 @@ func (d *DB) unwrapPractice(ctx context.Context, p id.Practice) (_ *practiceKeys
 	k := newPracticeKeys(p, rows, all, d.now())
 	if !k.complete() {
 		return nil, errRow("practice_key")
+	}
+	d.ringMu.Lock()
+	defer d.ringMu.Unlock()
+	if d.ring == nil { // closed meanwhile, and what was in it is destroyed
+		return nil, fmt.Errorf("%w: catalog: closed", vault.ErrUnavailable)
 	}
 	d.ring[p] = k
 	return k, nil

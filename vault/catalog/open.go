@@ -28,6 +28,7 @@ import (
 	"github.com/ncruces/go-sqlite3/driver"
 	"github.com/pressly/goose/v3"
 	"github.com/pressly/goose/v3/lock"
+	"golang.org/x/sync/semaphore"
 
 	"photovault/vault"
 	"photovault/vault/id"
@@ -73,8 +74,9 @@ type DB struct {
 	ord            atomic.Int64
 	seen           memory
 
-	ringMu sync.Mutex
-	ring   map[id.Practice]*practiceKeys // nil when closed
+	loading *semaphore.Weighted           // of one: keys are read from the database and unwrapped
+	ringMu  sync.Mutex                    // never held while anything is waited for
+	ring    map[id.Practice]*practiceKeys // nil when closed
 }
 
 var _ vault.Catalogs = (*DB)(nil)
@@ -98,7 +100,7 @@ func OpenSQLite(ctx context.Context, path string, ks keys.Service, o Options) (_
 	if path, err = filepath.Abs(path); err != nil {
 		return nil, fmt.Errorf("catalog: open: %w", err)
 	}
-	d := &DB{dialect: sqlite, keys: ks, options: o, path: path, ring: map[id.Practice]*practiceKeys{}}
+	d := &DB{dialect: sqlite, keys: ks, options: o, path: path, loading: semaphore.NewWeighted(1), ring: map[id.Practice]*practiceKeys{}}
 	defer func() {
 		if err != nil {
 			_ = d.Close() // the first error is the one that counts

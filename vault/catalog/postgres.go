@@ -16,6 +16,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
+	"golang.org/x/sync/semaphore"
 
 	"photovault/vault"
 	"photovault/vault/id"
@@ -111,7 +112,7 @@ func OpenPostgres(ctx context.Context, po PostgresOptions, ks keys.Service, o Op
 	if err != nil {
 		return nil, err
 	}
-	d := &DB{dialect: postgres, keys: ks, options: o, ring: map[id.Practice]*practiceKeys{}}
+	d := &DB{dialect: postgres, keys: ks, options: o, loading: semaphore.NewWeighted(1), ring: map[id.Practice]*practiceKeys{}}
 	if virtual { // time is the caller's
 		d.dialect.clock = "0"
 	}

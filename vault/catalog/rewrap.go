@@ -217,8 +217,10 @@ func (d *DB) RewrapFile(ctx context.Context) (bool, error) {
 	if d.path == "" {
 		return false, nil
 	}
-	d.ringMu.Lock() // one at a time
-	defer d.ringMu.Unlock()
+	if err := d.loading.Acquire(ctx, 1); err != nil { // one at a time
+		return false, err
+	}
+	defer d.loading.Release(1)
 	raw, err := os.ReadFile(d.path + ".keys")
 	if err != nil {
 		return false, fmt.Errorf("%w: catalog: key file: %w", vault.ErrUnavailable, err)
