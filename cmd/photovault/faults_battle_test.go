@@ -68,7 +68,7 @@ func (b *battle) count(n *int) {
 func (b *battle) round() {
 	b.sum.rounds++
 	providers := b.site.clients(b.T, consent.Provider)
-	ctx, cancel := context.WithTimeout(b.Context(), 3*time.Minute)
+	ctx, cancel := context.WithTimeout(b.Context(), 10*time.Minute)
 	defer cancel()
 	if b.shown == nil {
 		b.admit(providers[0])
