@@ -6,6 +6,8 @@ VERSION     ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo 
 # The shipped binary carries the certified FIPS 140-3 module; go.mod enforces it (fips140=only).
 export GOFIPS140 := certified
 export CGO_ENABLED ?= 0
+# Without this tag the binary opens no HEIC: the decoder's package would load the system's libheif.
+export GOFLAGS += -tags=nodynamic
 LDFLAGS     := -s -w -X main.version=$(VERSION)
 PHOTO       ?=
 STORES      ?= embedded

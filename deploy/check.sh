@@ -3,7 +3,7 @@
 # that is a failure.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-export GOFIPS140=certified CGO_ENABLED="${CGO_ENABLED:-0}"
+export GOFIPS140=certified CGO_ENABLED="${CGO_ENABLED:-0}" GOFLAGS="${GOFLAGS:-} -tags=nodynamic"
 require="${PHOTOVAULT_REQUIRE:-}"
 PATH="$PATH:$(go env GOPATH)/bin"
 

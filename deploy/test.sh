@@ -3,7 +3,7 @@
 # leaves out; with PHOTOVAULT_REQUIRE=all nothing may be left out.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-export GOFIPS140=certified CGO_ENABLED="${CGO_ENABLED:-0}"
+export GOFIPS140=certified CGO_ENABLED="${CGO_ENABLED:-0}" GOFLAGS="${GOFLAGS:-} -tags=nodynamic"
 require="${PHOTOVAULT_REQUIRE:-}"
 export PHOTOVAULT_NODE_MODULES="${PHOTOVAULT_NODE_MODULES:-}"
 
@@ -14,6 +14,8 @@ have exiftool "second opinion on metadata"
 have mat2 "second opinion on metadata"
 have djpeg "second opinion on JPEG decoding"
 have dwebp "second opinion on WebP decoding"
+have heif-convert "second opinion on HEIC decoding"
+have libde265-dec265 "second opinion on HEVC decoding"
 have chromium "the sealer and stock tus clients in a browser"
 have curl "an upload by hand"
 # The stock clients that tests talk to, at the versions their package.json pin.

@@ -59,7 +59,7 @@ var (
 )
 
 // accepted are the formats that are opened, in words.
-const accepted = "JPEG, PNG and WebP"
+const accepted = "JPEG, PNG, WebP and HEIC"
 
 // advice is what a worker's refusal means to a person. The worker's own words are not passed on: it
 // has seen the photo and is not trusted to be silent about it.

@@ -64,6 +64,8 @@ var fenced = map[string][]string{
 	"github.com/valyala/fasthttp":       {"api"},
 	"github.com/disintegration/imaging": {"imaging/codec"},
 	"github.com/rwcarlsen/goexif":       {"imaging/codec"},
+	"github.com/gen2brain/heic":         {"imaging/codec"},
+	"github.com/tetratelabs/wazero":     {"imaging/codec"},
 	"github.com/ncruces/go-sqlite3":     {"vault/catalog"},
 	"github.com/cedar-policy/cedar-go":  {"consent"},
 	"github.com/jackc/pgx":              {"vault/catalog", "vault/vaulttest/devstack"},

@@ -135,3 +135,16 @@ func DecodeTiles(in []byte) (out []image.Image) {
 	}
 	return out
 }
+
+// RebuildHEIC writes a HEIC anew without decoding it. Where that loses something, or leaves something,
+// the error says that it would be coded anew.
+func RebuildHEIC(in []byte, lim wire.Limits) ([]byte, []wire.Removed, error) {
+	l, err := parseHEIC(in, lim)
+	if err != nil {
+		return nil, nil, err
+	}
+	if l.loose || l.colour.foreign {
+		return nil, nil, refuse(CodeCoding, "would be coded anew")
+	}
+	return l.rebuild().join(), l.removed, nil
+}

@@ -8,7 +8,7 @@ import (
 
 // What the decoder takes besides the picture, found by measuring (see PERFORMANCE.md).
 const (
-	decoderBytes  = 40 << 20 // its machine code, and what a process that translated it keeps
+	decoderBytes  = 72 << 20 // its machine code, and what a process that translated it keeps
 	decodePerTile = 16       // bytes a pixel of a coded picture, its memory growing by copying
 )
 

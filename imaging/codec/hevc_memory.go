@@ -3,6 +3,9 @@
 package codec
 
 import (
+	"fmt"
+	"os"
+
 	"github.com/tetratelabs/wazero/experimental"
 	"golang.org/x/sys/unix"
 )
@@ -18,7 +21,7 @@ type moduleMemory struct {
 func newModuleMemory(_, most uint64) experimental.LinearMemory {
 	all, err := unix.Mmap(-1, 0, int(most), unix.PROT_NONE, unix.MAP_PRIVATE|unix.MAP_ANON|unix.MAP_NORESERVE)
 	if err != nil {
-		return &moduleMemory{} // which cannot grow
+		exhausted()
 	}
 	return &moduleMemory{all: all}
 }
@@ -28,13 +31,19 @@ func (m *moduleMemory) Reallocate(size uint64) []byte {
 		return nil
 	}
 	if n := int(size); n > m.open {
-		// Refused when the worker's limit is reached; the module is told that there is no more.
 		if unix.Mprotect(m.all[:n], unix.PROT_READ|unix.PROT_WRITE) != nil {
-			return nil
+			exhausted()
 		}
 		m.open = n
 	}
 	return m.all[:size]
+}
+
+// exhausted ends a worker that has reached its limit, with the words that the pool looks for. The module
+// itself would take it for a broken picture.
+func exhausted() {
+	fmt.Fprintln(os.Stderr, "codec: out of memory")
+	os.Exit(2)
 }
 
 func (m *moduleMemory) Free() {
