@@ -56,6 +56,9 @@ func post(path func(*prepared) string, in func(*stack, *prepared) any) func(*sta
 	}
 }
 
+// besides are photos of the same patient as another, one for all roles.
+var besides = map[id.Photo]id.Photo{}
+
 func at(path string) func(*prepared) string { return func(*prepared) string { return path } }
 func nothing(*stack, *prepared) any         { return nil }
 
@@ -187,6 +190,22 @@ var matrix = []attempt{
 	})},
 	{"POST /v1/photos/{photo}/tokens teaching", []string{"provider"}, 403, post(donePath("/tokens"), func(*stack, *prepared) any {
 		return api.NewToken{Purpose: consent.ForTeaching}
+	})},
+	{"POST /v1/photos/{photo}/mask", []string{"provider"}, 403, post(donePath("/mask"), func(*stack, *prepared) any {
+		return api.NewMask{Regions: []consent.Region{{Shape: "ellipse", X: 1000, Y: 1000, Width: 2000, Height: 2000}}}
+	})},
+	{"POST /v1/photos/{photo}/comparison", []string{"provider"}, 403, post(donePath("/comparison"), func(s *stack, p *prepared) any {
+		if besides[p.done.ID] == "" {
+			besides[p.done.ID] = s.ready(p.done.Patient, small).ID
+		}
+		in := api.NewComparison{Before: besides[p.done.ID]}
+		in.Crops.Before = consent.Region{Shape: "rectangle", Width: 10000, Height: 10000}
+		in.Crops.After = in.Crops.Before
+		return in
+	})},
+	{"POST /v1/photos/{photo}/recognisability", []string{"provider"}, 403, post(donePath("/recognisability"), func(*stack, *prepared) any {
+		yes := true
+		return api.NewRecognisability{Recognisable: &yes}
 	})},
 	{"POST /v1/photos/{photo}/decision", []string{"provider", "marketing", "privacy"}, 403, post(donePath("/decision"), func(*stack, *prepared) any {
 		return api.NewDecision{Purpose: consent.ForCare}

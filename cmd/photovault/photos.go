@@ -222,29 +222,6 @@ func (r *run) onPhoto(photo, suffix string, out any) error {
 	return r.get("/v1/photos/"+photo+suffix, out)
 }
 
-type photoReceipt struct {
-	Photo string `arg:"" help:"Photo's id."`
-}
-
-func (c *photoReceipt) Run(r *run) error {
-	var receipt vault.Receipt
-	if err := r.onPhoto(c.Photo, "/receipt", &receipt); err != nil {
-		return err
-	}
-	conf, err := home(r.Home).loadSettings()
-	if err != nil {
-		return err
-	}
-	if err := r.verifyReceipt(&receipt, conf.EvidenceKey); err != nil {
-		return err
-	}
-	if r.JSON {
-		return r.printJSON(receipt)
-	}
-	printReceipt(r.out, &receipt)
-	return nil
-}
-
 // verifyReceipt checks a receipt against the pinned evidence key, or against
 // those that the pinned one vouches for.
 func (r *run) verifyReceipt(receipt *vault.Receipt, pinned ed25519.PublicKey) error {

@@ -1,0 +1,93 @@
+package imaging_test
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"testing"
+	"time"
+
+	"photovault/imaging"
+)
+
+// childCPU is what ended and collected children have used.
+func childCPU(b *testing.B) time.Duration {
+	var r syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_CHILDREN, &r); err != nil {
+		b.Fatal(err)
+	}
+	return time.Duration(r.Utime.Nano() + r.Stime.Nano())
+}
+
+// costs runs f and reports what its processes used: unlike the time that passes, that says something on
+// a busy machine, too.
+func costs(b *testing.B, f func()) {
+	before := childCPU(b)
+	for b.Loop() {
+		f()
+	}
+	b.ReportMetric((childCPU(b)-before).Seconds()*1000/float64(b.N), "cpu-ms/op")
+}
+
+func peer(b *testing.B, in []byte, name string, args ...string) {
+	path, err := exec.LookPath(name)
+	if err != nil {
+		b.Skip(name + " is not installed")
+	}
+	dir := b.TempDir()
+	file := filepath.Join(dir, "photo.jpg")
+	for i, a := range args {
+		if a == "FILE" {
+			args[i] = file
+		}
+	}
+	costs(b, func() {
+		if err := os.WriteFile(file, in, 0o600); err != nil {
+			b.Fatal(err)
+		}
+		cmd := exec.Command(path, args...)
+		cmd.Dir = dir
+		if out, err := cmd.CombinedOutput(); err != nil {
+			b.Fatalf("%v: %s", err, out)
+		}
+	})
+}
+
+// Stripping alone, a whole process each.
+func BenchmarkStripAgainstPeers(b *testing.B) {
+	in := large(b)
+	b.Run("photovault", func(b *testing.B) {
+		costs(b, func() {
+			cmd := exec.Command("/proc/self/exe", "strip")
+			cmd.Env, cmd.Stdin = []string{}, bytes.NewReader(in)
+			if out, err := cmd.Output(); err != nil || len(out) == 0 {
+				b.Fatal(err)
+			}
+		})
+	})
+	b.Run("exiftool", func(b *testing.B) { peer(b, in, "exiftool", "-q", "-overwrite_original", "-all=", "FILE") })
+	b.Run("mat2", func(b *testing.B) { peer(b, in, "mat2", "--inplace", "FILE") })
+}
+
+// All three renditions: fenced in and checked by a second worker here; exiftool and two thumbnails there.
+func BenchmarkThreeOutputsAgainstPeers(b *testing.B) {
+	in := large(b)
+	b.Run("photovault", func(b *testing.B) {
+		p := pool(b, imaging.Config{}, "media-worker")
+		costs(b, func() {
+			if _, err := p.Process(context.Background(), in); err != nil {
+				b.Fatal(err)
+			}
+		})
+	})
+	b.Run("exiftool", func(b *testing.B) { peer(b, in, "exiftool", "-q", "-overwrite_original", "-all=", "FILE") })
+	b.Run("vipsthumbnail 1600", func(b *testing.B) {
+		peer(b, in, "vipsthumbnail", "FILE", "--size", "1600x1600>", "-o", "web.jpg[Q=85,strip]")
+	})
+	b.Run("vipsthumbnail 320", func(b *testing.B) {
+		peer(b, in, "vipsthumbnail", "FILE", "--size", "320x320>", "-o", "thumb.jpg[Q=80,strip]")
+	})
+}
