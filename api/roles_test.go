@@ -122,6 +122,8 @@ var matrix = []attempt{
 	})},
 	{"GET /v1/patients/{patient}", desk, 403, get(func(p *prepared) string { return "/v1/patients/" + string(p.patient) })},
 
+	{"GET /v1/patients/{patient}/disclosures", []string{"privacy"}, 403, get(func(p *prepared) string { return "/v1/patients/" + string(p.patient) + "/disclosures" })},
+
 	{"POST /v1/consents", desk, 403, post(at("/v1/consents"), func(s *stack, p *prepared) any {
 		return api.NewClinical{Patient: p.patient, Signer: consent.Signer{Name: "P"}, SignedAt: s.clock.now().Add(-time.Hour)}
 	})},

@@ -47,6 +47,8 @@ var routes = []route{
 	{"POST", "/v1/patients/find", true, maxJSON, quick, (*call).findPatient},
 	{"GET", "/v1/patients/:patient", true, 0, quick, (*call).showPatient},
 
+	{"GET", "/v1/patients/:patient/disclosures", true, 0, quick, (*call).disclosures},
+
 	{"POST", "/v1/consents", true, maxJSON, quick, (*call).recordClinical},
 	{"GET", "/v1/consents", true, 0, quick, (*call).listConsents},
 	{"POST", "/v1/consents/:consent/revoke", true, maxJSON, quick, (*call).revoke},

@@ -15,9 +15,11 @@ import (
 )
 
 type auditCommand struct {
-	List    auditList    `cmd:"" help:"List entries, oldest first."`
-	Patient auditPatient `cmd:"" help:"Who saw, or tried to see, what of one patient."`
-	Verify  auditVerify  `cmd:"" help:"Check the whole log against its chain and the checkpoint kept outside the database."`
+	List        auditList        `cmd:"" help:"List entries, oldest first."`
+	Patient     auditPatient     `cmd:"" help:"Who saw, or tried to see, what of one patient."`
+	Disclosures auditDisclosures `cmd:"" help:"Account for disclosures of one patient's photos (45 CFR 164.528)."`
+
+	Verify auditVerify `cmd:"" help:"Check the whole log against its chain and the checkpoint kept outside the database."`
 }
 
 type auditList struct {

@@ -61,6 +61,7 @@ const (
 	TakedownOverdue    Action = "takedown.overdue"
 	TakedownConfirm    Action = "takedown.confirm"
 	TakedownList       Action = "takedown.list"
+	DisclosuresRead    Action = "disclosures.read"
 	NoticeDeliver      Action = "notice.deliver" // a receiver took it, or it was given up; the reason says of which kind
 	PhotoDeclare       Action = "photo.declare"
 	PhotoUpload        Action = "photo.upload"
