@@ -185,11 +185,12 @@ func (c *call) declarePhoto() error {
 // listPhotos lists a patient's photos, or what marketing may use now.
 func (c *call) listPhotos() error {
 	if c.Query("purpose") == string(consent.ForMarketing) {
-		list, err := c.service().Usable(c.ctx, c.who)
+		list, down, err := c.service().MarketingView(c.ctx, c.who)
 		if err != nil {
 			return err
 		}
-		return c.reply(200, UsableList{each(list, usable)})
+		now := c.service().Now()
+		return c.reply(200, UsableList{each(list, usable), each(down, func(t consent.Takedown) Takedown { return takedown(&t, now) })})
 	}
 	pid, err := queryID[id.Patient](c, "patient")
 	if err != nil {

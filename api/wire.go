@@ -291,7 +291,8 @@ type UsablePhoto struct {
 }
 
 type UsableList struct {
-	Photos []UsablePhoto `json:"photos"`
+	Photos    []UsablePhoto `json:"photos"`
+	Takedowns []Takedown    `json:"takedowns"` // what was withdrawn and must come down
 }
 
 func usable(u vault.UsablePhoto) UsablePhoto { return UsablePhoto{u.Photo, u.Kind, u.View, u.Usable} }

@@ -2,7 +2,6 @@ package consent
 
 import (
 	"slices"
-	"strconv"
 	"time"
 
 	"photovault/vault/id"
@@ -131,7 +130,7 @@ func DecideRelease(q Question) Decision {
 	if q.Policies != nil {
 		d.Basis = append(d.Basis, "policies/"+q.Policies.Version())
 	}
-	d.Basis = append(d.Basis, "record/"+string(q.Photo.Patient)+"/"+strconv.FormatInt(q.Record.Epoch, 10))
+	d.Basis = append(d.Basis, q.Record.Basis())
 	return d
 }
 

@@ -3,6 +3,7 @@ package consent
 import (
 	"crypto/sha256"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -112,6 +113,11 @@ type Record struct {
 	Clinicals      []Clinical
 	Authorizations []Authorization
 	Events         []Event
+}
+
+// Basis names this version of the record in a decision and in the audit log.
+func (r *Record) Basis() string {
+	return "record/" + string(r.Patient) + "/" + strconv.FormatInt(r.Epoch, 10)
 }
 
 // Digest commits to which rows the record has. The patient's sealed head

@@ -11,6 +11,7 @@ import (
 // for one campaign.
 type Usable struct {
 	Campaign      id.Campaign      `json:"campaign"`
+	CampaignName  string           `json:"campaign_name"`
 	Authorization id.Authorization `json:"authorization"`
 	Renditions    []string         `json:"renditions"`
 	Recipients    []string         `json:"recipients"`
@@ -40,7 +41,7 @@ func (q Question) usable(renditions []string, a *Authorization) *Usable {
 	one := *q.Record
 	one.Authorizations = slices.DeleteFunc(slices.Clone(one.Authorizations), func(b Authorization) bool { return b.ID != a.ID && b.Supersedes != a.ID })
 	q.Record = &one
-	u := &Usable{Campaign: q.Campaign.ID, Authorization: a.ID, Until: q.Campaign.Until, UntilEvent: a.ExpiryEvent}
+	u := &Usable{Campaign: q.Campaign.ID, CampaignName: q.Campaign.Name, Authorization: a.ID, Until: q.Campaign.Until, UntilEvent: a.ExpiryEvent}
 	if !a.ExpiresAt.IsZero() && a.ExpiresAt.Before(u.Until) {
 		u.Until = a.ExpiresAt
 	}

@@ -183,7 +183,7 @@ func (s *Service) refuseRelease(ctx context.Context, rel *Release, req ContentRe
 		return ErrNotFound
 	}
 	e := rel.entry(req, audit.Denied)
-	e.Reason = why.Code
+	e.Reason, e.Records = why.Code, []string{rel.Record.Basis()}
 	if err := s.log(ctx, rel.Holder, e); err != nil {
 		return err
 	}

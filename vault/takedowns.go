@@ -42,6 +42,17 @@ func (s *Service) Takedowns(ctx context.Context, who consent.Principal, all bool
 	return list, s.log(ctx, who, e)
 }
 
+// MarketingView is what marketing may use now, and what must come down.
+// Errors: ErrDenied.
+func (s *Service) MarketingView(ctx context.Context, who consent.Principal) ([]UsablePhoto, []consent.Takedown, error) {
+	usable, err := s.Usable(ctx, who)
+	if err != nil {
+		return nil, nil, err
+	}
+	down, err := s.Takedowns(ctx, who, false)
+	return usable, down, err
+}
+
 // Takedown returns one with its confirmations. Errors: ErrDenied, ErrNotFound.
 func (s *Service) Takedown(ctx context.Context, who consent.Principal, t id.Takedown) (*consent.Takedown, error) {
 	e := entry(who, audit.TakedownList, audit.Allowed)

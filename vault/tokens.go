@@ -3,6 +3,7 @@ package vault
 import (
 	"context"
 	"slices"
+	"strings"
 	"time"
 
 	"photovault/consent"
@@ -51,6 +52,7 @@ func (s *Service) IssueToken(ctx context.Context, who consent.Principal, r Token
 	e.Patient = q.Photo.Patient
 	d := consent.DecideRelease(*q)
 	if !d.Allowed {
+		e.Records = []string{q.Record.Basis()} // what it was decided on
 		return nil, "", s.deny(ctx, who, e, d.Refusals...)
 	}
 	if d.Authorization != "" {
@@ -142,6 +144,11 @@ func (s *Service) Explain(ctx context.Context, who consent.Principal, as id.Acco
 	e.Patient, e.Records = q.Photo.Patient, d.Basis
 	if !d.Allowed {
 		e.Reason = d.Refusals[0].Code // what was asked about; the asking itself was allowed
+		e.Records = []string{q.Record.Basis()}
+		d.Basis = e.Records
+	}
+	if who.Role == consent.Marketing { // which has no need to know the patient
+		d.Basis = slices.DeleteFunc(slices.Clone(d.Basis), func(b string) bool { return strings.HasPrefix(b, "record/") })
 	}
 	return &Explanation{Photo: r.Photo, Decision: d}, s.log(ctx, who, e)
 }

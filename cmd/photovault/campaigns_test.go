@@ -75,6 +75,7 @@ func TestCommandsOfConsent(t *testing.T) {
 	says("front-desk", "has a copy", "consent", "copy", draft)
 	says("marketing", "allowed by", append([]string{"consent", "explain", photo}, release...)...)
 	says("marketing", campaign, "photo", "list", "--usable")
+	says("privacy", "record/"+patient, append([]string{"consent", "explain", photo}, release...)...)
 
 	says("marketing", "none", "takedown", "list")
 	v.must("marketing", append([]string{"get", photo, "-o", filepath.Join(t.TempDir(), "web.jpg")}, release...)...)
@@ -82,9 +83,16 @@ func TestCommandsOfConsent(t *testing.T) {
 	says("marketing", "photo_restricted", append([]string{"get", photo}, release...)...)
 	due := says("marketing", "asked that this photo not be used", "takedown", "list")
 	takedown, _, _ := strings.Cut(strings.Split(due, "\n")[1], " ")
+	says("marketing", "must come down", "photo", "list", "--usable")
 	says("marketing", "give --evidence", "takedown", "confirm", takedown)
 	says("marketing", "1 confirmed", "takedown", "confirm", takedown, "--evidence", "taken off the page", "--document", file)
 	says("privacy", "taken off the page", "takedown", "show", takedown)
+	says("privacy", "Clinic website", "audit", "disclosures", patient)
+	page := filepath.Join(t.TempDir(), "accounting.html")
+	says("privacy", "1 disclosures", "audit", "disclosures", patient, "--html", page)
+	if text, err := os.ReadFile(page); err != nil || !strings.Contains(string(text), "Exempt: authorization") || strings.Contains(string(text), "MRN-CONSENT") {
+		t.Errorf("%v: the page is\n%s", err, text)
+	}
 	says("marketing", "none", "takedown", "list")
 	says("privacy", "confirmed", "takedown", "list", "--all")
 	says("front-desk", "role_not_allowed", "takedown", "list")

@@ -151,9 +151,16 @@ type photoCommand struct {
 	Delete  photoDelete  `cmd:"" help:"Revoke a photo: its key and its objects go."`
 }
 
+// Help is shown by photovault photo list --help.
+func (photoList) Help() string {
+	return `Examples:
+  photovault photo list --patient PATIENT
+  photovault photo list --usable           what marketing may use now, and what must come down`
+}
+
 type photoList struct {
 	Patient string `xor:"what" help:"Patient's id." placeholder:"ID"`
-	Usable  bool   `xor:"what" help:"What marketing may use now, and until when."`
+	Usable  bool   `xor:"what" help:"What marketing may use now, for what and until when, and what must come down."`
 }
 
 func (c *photoList) Run(r *run) error {
@@ -166,17 +173,7 @@ func (c *photoList) Run(r *run) error {
 		if err := cl.Get(r.ctx, "/v1/photos?purpose=marketing", &out); err != nil {
 			return err
 		}
-		var rows [][]string
-		for _, p := range out.Photos {
-			for _, u := range p.Usable {
-				until := day(u.Until)
-				if u.UntilEvent != "" {
-					until = "event: " + u.UntilEvent
-				}
-				rows = append(rows, []string{string(p.Photo), p.Kind, string(u.Campaign), fmt.Sprint(u.Renditions), fmt.Sprintf("%q", u.Recipients), fmt.Sprint(u.Channels), until})
-			}
-		}
-		return r.table(out, "PHOTO\tKIND\tCAMPAIGN\tRENDITIONS\tRECIPIENTS\tCHANNELS\tUNTIL", rows)
+		return r.showUsable(&out)
 	}
 	if !id.Valid(c.Patient) {
 		return misuse("give --patient ID or --usable")

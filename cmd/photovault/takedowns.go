@@ -37,11 +37,35 @@ func (c *takedownList) Run(r *run) error {
 	if err := r.get(path, &out); err != nil {
 		return err
 	}
-	var rows [][]string
-	for _, t := range out.Takedowns {
+	return r.table(out, takedownHead, takedownRows(out.Takedowns))
+}
+
+const takedownHead = "TAKEDOWN\tSTATE\tDUE\tPHOTO\tWHERE\tRELEASED\tWHY"
+
+func takedownRows(list []api.Takedown) (rows [][]string) {
+	for _, t := range list {
 		rows = append(rows, []string{string(t.ID), takedownState(t), day(t.DueAt), string(t.Photo), fmt.Sprintf("%q via %s", t.Recipient, t.Channel), day(t.ReleasedAt), t.Why.Sentence})
 	}
-	return r.table(out, "TAKEDOWN\tSTATE\tDUE\tPHOTO\tWHERE\tRELEASED\tWHY", rows)
+	return rows
+}
+
+// showUsable is marketing's view: what may be used now, and what must come down.
+func (r *run) showUsable(out *api.UsableList) error {
+	var rows [][]string
+	for _, p := range out.Photos {
+		for _, u := range p.Usable {
+			until := day(u.Until)
+			if u.UntilEvent != "" {
+				until += ", or event: " + u.UntilEvent
+			}
+			rows = append(rows, []string{string(p.Photo), p.Kind, u.CampaignName, string(u.Campaign), fmt.Sprint(u.Renditions), fmt.Sprintf("%q", u.Recipients), fmt.Sprint(u.Channels), until})
+		}
+	}
+	if err := r.table(out, "PHOTO\tKIND\tFOR\tCAMPAIGN\tRENDITIONS\tRECIPIENTS\tCHANNELS\tUNTIL", rows); err != nil || r.JSON || len(out.Takedowns) == 0 {
+		return err
+	}
+	fmt.Fprintln(r.out, "\nmust come down:")
+	return r.table(out, takedownHead, takedownRows(out.Takedowns))
 }
 
 func takedownState(t api.Takedown) string {
