@@ -43,6 +43,14 @@ func (c *catalogs) RefreshKeys(ctx context.Context) error {
 	return doErr(ctx, c.r, "RefreshKeys", onRead, vault.ErrUnavailable, c.Catalogs.RefreshKeys)
 }
 
+// Practices is asked before each round of background work.
+func (c *catalogs) Practices(ctx context.Context) ([]id.Practice, error) {
+	if c.r.dead.Load() {
+		return nil, errGone
+	}
+	return c.Catalogs.Practices(ctx)
+}
+
 // PracticeKeys and PracticeKey lend what is in memory after the first time.
 func (c *catalogs) PracticeKey(ctx context.Context, p id.Practice, purpose keysPurpose) (*secret.Key, error) {
 	if c.r.dead.Load() {
@@ -294,4 +302,17 @@ func (c *practiceCatalog) PhotoKey(ctx context.Context, p id.Photo, a id.Authori
 
 func (c *practiceCatalog) Authorized(ctx context.Context) ([]id.Patient, error) {
 	return read(ctx, c, "Authorized", c.Catalog.Authorized)
+}
+
+func (c *practiceCatalog) CopyHolders(ctx context.Context, by time.Time) ([]id.Patient, error) {
+	return read(ctx, c, "CopyHolders", func(ctx context.Context) ([]id.Patient, error) { return c.Catalog.CopyHolders(ctx, by) })
+}
+
+func (c *practiceCatalog) EndCopies(ctx context.Context, p id.Patient, e *audit.Entry) (int, error) {
+	return do(ctx, c.r, "EndCopies"+name(c, p), onWrite, vault.ErrUnavailable, func(ctx context.Context) (int, error) { return c.Catalog.EndCopies(ctx, p, e) })
+}
+
+func (c *practiceCatalog) AddCopy(ctx context.Context, p id.Patient, key *vault.PhotoKey, copied vault.Copy, e *audit.Entry) error {
+	entry := *e
+	return c.commit(ctx, "AddCopy"+name(c, p), func(ctx context.Context) error { return c.Catalog.AddCopy(ctx, p, key, copied, &entry) })
 }
