@@ -190,7 +190,8 @@ func (k kept) Newest(id.Practice) (newest *audit.Checkpoint, err error) {
 // inventory: a day later, one sweep leaves nothing that is not a ready photo's.
 func (w *world) inventory(ctx context.Context) {
 	w.end() // nobody is left who would wait
-	time.Sleep(25 * time.Hour)
+	w.quiet = 25 * time.Hour
+	time.Sleep(w.quiet)
 	s, err := vault.New(vault.Config{Practice: w.practice, Catalogs: w.observer, Keys: w.kek, Blobs: w.store, Media: &media{}, Checkpoints: kept{w},
 		Logger: slog.New(slog.DiscardHandler), SweepAge: sweepAge, UploadLife: uploadLife})
 	if err == nil {
@@ -243,7 +244,7 @@ func (w *world) inventory(ctx context.Context) {
 }
 
 func (w *world) outcome() outcome {
-	out := outcome{seed: w.seed, steps: w.steps, virtual: time.Since(w.schedule.begin), injected: w.injured, trace: w.sum(), findings: w.findings, tail: w.tail}
+	out := outcome{seed: w.seed, steps: w.steps, virtual: time.Since(w.schedule.begin) - w.quiet, injected: w.injured, trace: w.sum(), findings: w.findings, tail: w.tail}
 	for _, p := range w.photos {
 		out.photos++
 		if p.ready {

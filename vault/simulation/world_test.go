@@ -48,7 +48,8 @@ type world struct {
 
 	background  sync.WaitGroup
 	clients     sync.WaitGroup
-	closing     bool // clients begin nothing new
+	closing     bool          // clients begin nothing new
+	quiet       time.Duration // in which nothing ran, at the end
 	started     [replicas]int
 	checkpoints [replicas]*audit.Checkpoint
 	opened      []*catalog.DB
