@@ -126,7 +126,7 @@ func (s *stack) tryRevoke(over *http.Client, a id.Authorization) error {
 		return err
 	}
 	defer res.Body.Close()
-	if res.StatusCode != 200 {
+	if res.StatusCode != 200 && res.StatusCode != 409 { // 409: an attempt before did it, and its answer was lost
 		return fmt.Errorf("the revocation is answered %d", res.StatusCode)
 	}
 	return nil

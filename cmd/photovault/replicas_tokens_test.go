@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"photovault/api"
+	"photovault/api/client"
 	"photovault/consent"
 	"photovault/imaging/specimen"
 	"photovault/vault/id"
@@ -119,8 +120,14 @@ func (c *cluster) authorize(n int, p id.Patient) id.Authorization {
 	return out.ID
 }
 
+// revoke returns nil when it is acknowledged, also by the answer that an
+// attempt before did it.
 func (c *cluster) revoke(n int, a id.Authorization) error {
-	return c.client(n, consent.Provider).Post(c.Context(), "/v1/authorizations/"+string(a)+"/revoke", api.Revocation{}, nil)
+	err := c.client(n, consent.Provider).Post(c.Context(), "/v1/authorizations/"+string(a)+"/revoke", api.Revocation{}, nil)
+	if answer := new(client.Error); errors.As(err, &answer) && answer.Problem.Code == "already_revoked" {
+		return nil
+	}
+	return err
 }
 
 // Of the tokens of a round half are of one use; four fetchers share each, and
@@ -199,11 +206,11 @@ func (c *cluster) redeem(over *http.Client, n int, token api.Token) (history.Out
 // one of them, and prints how long after the acknowledgement their last bytes came.
 func (c *cluster) cutStreams(rounds int) {
 	c.Helper()
-	u := c.upload(0, c.patient(), specimen.JPEG(specimen.Options{Width: 4000, Height: 3000, Quality: 98, Seed: 6}))
+	u := c.upload(0, c.patient(), specimen.JPEG(specimen.Options{Width: 3600, Height: 2400, Quality: 98, Seed: 2}))
 	u.sendAll(0)
 	large := u.ready(0)
 	size, _ := original(large)
-	if size < 5<<20 { // it streams, and does not fit into the buffers on the way
+	if size <= 4<<20 { // then it is handed over whole, and does not stream
 		c.Fatalf("the original has only %d bytes", size)
 	}
 	var took []time.Duration

@@ -33,7 +33,8 @@ type Round struct {
 	Fetchers int
 	// Fetch redeems a token and returns how many bytes of a photo came.
 	Fetch func(fetcher, token int) (Outcome, int64, error)
-	// Revoke returns when the revocation was acknowledged.
+	// Revoke returns nil when the revocation was acknowledged. After an error
+	// it may have happened or not, and is asked for again.
 	Revoke func() error
 }
 
@@ -123,10 +124,17 @@ func (r *Round) Run() (Seen, error) {
 	time.Sleep(rand.N(60 * time.Millisecond))
 	end := call{revoke: true, client: r.Fetchers, from: time.Since(began)}
 	err := r.Revoke()
+	for attempt := 1; err != nil && attempt < 20; attempt++ {
+		time.Sleep(time.Duration(attempt) * 20 * time.Millisecond)
+		err = r.Revoke()
+	}
 	end.to = time.Since(began)
-	note(end, err)
+	note(end, nil)
 	close(acknowledged)
 	done.Wait()
+	if err != nil { // nothing can be said
+		return Seen{}, fmt.Errorf("the revocation was never acknowledged: %w", err)
+	}
 	seen := r.count(all, end)
 	return seen, errors.Join(errs, r.check(all, seen))
 }
