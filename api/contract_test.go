@@ -55,7 +55,9 @@ var theDocument = sync.OnceValues(func() (*document, error) {
 	sealed := func(io.Reader, http.Header, *openapi3.SchemaRef, openapi3filter.EncodingFn) (any, error) {
 		return "", nil
 	}
-	openapi3filter.RegisterBodyDecoder("application/offset+octet-stream", sealed)
+	for _, opaque := range []string{"application/offset+octet-stream", "application/pdf", "image/png"} {
+		openapi3filter.RegisterBodyDecoder(opaque, sealed)
+	}
 	d.router, err = legacy.NewRouter(doc)
 	return d, err
 })

@@ -51,6 +51,8 @@ var swaps = []struct {
 	{"restriction", func(m, t *prepared) { m.restriction = t.restriction }, func(m *prepared) { m.restriction = id.New[id.Event]() }},
 	{"emergency", func(m, t *prepared) { m.emergency = t.emergency }, func(m *prepared) { m.emergency = id.New[id.Event]() }},
 	{"campaign", func(m, t *prepared) { m.campaign = t.campaign }, func(m *prepared) { m.campaign = id.New[id.Campaign]() }},
+	{"template", func(m, t *prepared) { m.template = t.template }, func(m *prepared) { m.template = id.New[id.Template]() }},
+	{"document", func(m, t *prepared) { m.document = t.document }, func(m *prepared) { m.document = id.New[id.Document]() }},
 	{"takedown", func(m, t *prepared) { m.takedown = t.takedown }, func(m *prepared) { m.takedown = id.New[id.Takedown]() }},
 	{"photo", func(m, t *prepared) { m.shot = t.shot }, func(m *prepared) {
 		none := *m.shot
@@ -157,7 +159,7 @@ func (a attempt) names(s *stack, p *prepared, secret string) (found bool) {
 func (p *prepared) ids() map[string]string {
 	return map[string]string{"account": string(p.account), "patient": string(p.patient), "record number": p.number, "consent": string(p.consent),
 		"authorization": string(p.auth), "draft": string(p.draft), "colleague": string(p.colleague), "restriction": string(p.restriction),
-		"emergency": string(p.emergency), "campaign": string(p.campaign), "takedown": string(p.takedown), "photo": string(p.shot.Photo.ID), "ready photo": string(p.done.ID),
+		"emergency": string(p.emergency), "campaign": string(p.campaign), "template": string(p.template), "document": string(p.document), "takedown": string(p.takedown), "photo": string(p.shot.Photo.ID), "ready photo": string(p.done.ID),
 		"upload": strings.TrimPrefix(p.upload, "/v1/uploads/")}
 }
 

@@ -33,6 +33,8 @@ type prepared struct {
 	restriction, emergency id.Event
 	campaign               id.Campaign
 	takedown               id.Takedown
+	template               id.Template
+	document               id.Document
 	shot                   *shot
 	upload                 string // its path
 	done                   *api.Photo
@@ -158,6 +160,18 @@ var matrix = []attempt{
 	{"GET /v1/reviews", []string{"privacy"}, 403, get(at("/v1/reviews"))},
 	{"POST /v1/reviews/{event}", []string{"privacy"}, 403, post(func(p *prepared) string { return "/v1/reviews/" + string(p.emergency) }, func(*stack, *prepared) any {
 		return api.NewReview{Finding: "as it should be"}
+	})},
+	{"POST /v1/templates", []string{"privacy"}, 403, post(at("/v1/templates"), func(*stack, *prepared) any { return newTemplate("") })},
+	{"POST /v1/templates again", []string{"privacy"}, 403, post(at("/v1/templates"), func(_ *stack, p *prepared) any { return newTemplate(p.template) })},
+	{"GET /v1/templates", desk, 403, get(at("/v1/templates"))},
+	{"POST /v1/patients/{patient}/documents", desk, 403, func(s *stack, token string, p *prepared) answer {
+		return s.ask("POST", "/v1/patients/"+string(p.patient)+"/documents", token, signedPaper, header("Content-Type", "application/pdf"))
+	}},
+	{"GET /v1/documents/{document}", desk, 403, get(func(p *prepared) string { return "/v1/documents/" + string(p.document) })},
+	{"POST /v1/authorizations on a template", desk, 403, post(at("/v1/authorizations"), func(s *stack, p *prepared) any {
+		a := s.newAuthorization(p.patient)
+		a.Template, a.TemplateVersion, a.DocumentID = p.template, 1, p.document
+		return a
 	})},
 	{"POST /v1/campaigns", []string{"marketing", "privacy"}, 403, post(at("/v1/campaigns"), func(s *stack, _ *prepared) any {
 		return api.NewCampaign{Name: "Summer", Purpose: advertising, Channels: []string{website}, Recipients: []string{studio}, From: s.clock.now(), Until: s.clock.now().AddDate(0, 1, 0)}
@@ -326,6 +340,8 @@ func (s *stack) prepare(done *api.Photo) *prepared {
 	p.emergency = into[api.Event](s.ask("POST", path+"/emergencies", s.token("provider"), api.NewEmergency{Reason: "bleeding"}), 201).ID
 	p.campaign = into[api.Campaign](s.ask("POST", "/v1/campaigns", s.token("privacy"), api.NewCampaign{Name: "Short", Purpose: advertising,
 		Channels: []string{website}, Recipients: []string{studio}, From: s.clock.now(), Until: s.clock.now().AddDate(0, 1, 0)}), 201).ID
+	p.template = into[api.Template](s.ask("POST", "/v1/templates", s.token("privacy"), newTemplate("")), 201).ID
+	p.document = s.document(p.patient)
 	p.shot = s.declare(p.patient, make([]byte, 1000))
 	p.upload = s.create(p.shot.Grant, len(p.shot.sealed))
 	p.retrieve = s.forCare(done.ID, "thumb", consent.InHeader, 1)

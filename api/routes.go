@@ -3,6 +3,8 @@ package api
 import (
 	_ "embed"
 	"time"
+
+	"photovault/consent"
 )
 
 // route is one line of the surface. maxBody is in bytes; 0 means none is
@@ -64,6 +66,11 @@ var routes = []route{
 	{"POST", "/v1/events/:event/end", true, 0, quick, (*call).endEvent},
 	{"GET", "/v1/reviews", true, 0, quick, (*call).reviews},
 	{"POST", "/v1/reviews/:event", true, maxJSON, quick, (*call).reviewed},
+
+	{"POST", "/v1/templates", true, maxJSON, quick, (*call).addTemplate},
+	{"GET", "/v1/templates", true, 0, quick, (*call).listTemplates},
+	{"POST", "/v1/patients/:patient/documents", true, consent.MaxDocument, upload, (*call).addDocument},
+	{"GET", "/v1/documents/:document", true, 0, quick, (*call).readDocument},
 
 	{"POST", "/v1/campaigns", true, maxJSON, quick, (*call).addCampaign},
 	{"GET", "/v1/campaigns", true, 0, quick, (*call).listCampaigns},

@@ -79,15 +79,16 @@ type Patient struct {
 func patient(p *vault.Patient) Patient { return Patient{p.ID, p.RecordNumber, p.Name, p.CreatedAt} }
 
 type NewClinical struct {
-	Patient  id.Patient     `json:"patient"`
-	Teaching bool           `json:"teaching,omitempty"`
-	Signer   consent.Signer `json:"signer"`
-	SignedAt time.Time      `json:"signed_at"`
-	Document string         `json:"document_sha256,omitempty"`
+	Patient    id.Patient     `json:"patient"`
+	Teaching   bool           `json:"teaching,omitempty"`
+	Signer     consent.Signer `json:"signer"`
+	SignedAt   time.Time      `json:"signed_at"`
+	Document   string         `json:"document_sha256,omitempty"`
+	DocumentID id.Document    `json:"document,omitempty"`
 }
 
 func (n *NewClinical) record() consent.Clinical {
-	return consent.Clinical{Patient: n.Patient, Teaching: n.Teaching, Signer: n.Signer, SignedAt: n.SignedAt.UTC(), Document: n.Document}
+	return consent.Clinical{Patient: n.Patient, Teaching: n.Teaching, Signer: n.Signer, SignedAt: n.SignedAt.UTC(), Document: n.Document, DocumentID: n.DocumentID}
 }
 
 type Clinical struct {
@@ -97,39 +98,44 @@ type Clinical struct {
 	Signer     consent.Signer `json:"signer"`
 	SignedAt   time.Time      `json:"signed_at"`
 	Document   string         `json:"document_sha256,omitempty"`
+	DocumentID id.Document    `json:"document,omitempty"`
 	RecordedAt time.Time      `json:"recorded_at"`
 	Status     consent.Status `json:"status"`
 }
 
 func clinical(r *consent.Clinical, status consent.Status) Clinical {
-	return Clinical{r.ID, r.Patient, r.Teaching, r.Signer, r.SignedAt, r.Document, r.RecordedAt, status}
+	return Clinical{r.ID, r.Patient, r.Teaching, r.Signer, r.SignedAt, r.Document, r.DocumentID, r.RecordedAt, status}
 }
 
 type NewAuthorization struct {
-	Patient     id.Patient         `json:"patient"`
-	Description string             `json:"description"`
-	Scope       consent.Scope      `json:"scope"`
-	Discloser   string             `json:"discloser"`
-	Recipients  []string           `json:"recipients"`
-	Purposes    []string           `json:"purposes"`
-	Channels    []string           `json:"channels"`
-	ExpiresAt   *time.Time         `json:"expires_at,omitempty"`
-	ExpiryEvent string             `json:"expiry_event,omitempty"`
-	Signer      consent.Signer     `json:"signer"`
-	SignedAt    *time.Time         `json:"signed_at,omitempty"`
-	Statements  consent.Statements `json:"statements"`
-	CopyGivenAt *time.Time         `json:"copy_given_at,omitempty"`
-	Document    string             `json:"document_sha256,omitempty"`
-	Conditioned bool               `json:"conditioned,omitempty"`
-	Supersedes  id.Authorization   `json:"supersedes,omitempty"`
-	Draft       bool               `json:"draft,omitempty"` // record it although it lacks something
+	Patient         id.Patient         `json:"patient"`
+	Description     string             `json:"description"`
+	Scope           consent.Scope      `json:"scope"`
+	Discloser       string             `json:"discloser"`
+	Recipients      []string           `json:"recipients"`
+	Purposes        []string           `json:"purposes"`
+	Channels        []string           `json:"channels"`
+	ExpiresAt       *time.Time         `json:"expires_at,omitempty"`
+	ExpiryEvent     string             `json:"expiry_event,omitempty"`
+	Signer          consent.Signer     `json:"signer"`
+	SignedAt        *time.Time         `json:"signed_at,omitempty"`
+	Statements      consent.Statements `json:"statements"`
+	CopyGivenAt     *time.Time         `json:"copy_given_at,omitempty"`
+	Document        string             `json:"document_sha256,omitempty"`
+	DocumentID      id.Document        `json:"document,omitempty"`
+	Template        id.Template        `json:"template,omitempty"`
+	TemplateVersion int64              `json:"template_version,omitempty"`
+	Conditioned     bool               `json:"conditioned,omitempty"`
+	Supersedes      id.Authorization   `json:"supersedes,omitempty"`
+	Draft           bool               `json:"draft,omitempty"` // record it although it lacks something
 }
 
 func (n *NewAuthorization) record() consent.Authorization {
 	return consent.Authorization{Patient: n.Patient, Description: n.Description, Scope: n.Scope, Discloser: n.Discloser,
 		Recipients: n.Recipients, Purposes: n.Purposes, Channels: n.Channels, ExpiresAt: instant(n.ExpiresAt),
 		ExpiryEvent: n.ExpiryEvent, Signer: n.Signer, SignedAt: instant(n.SignedAt), Statements: n.Statements,
-		CopyGivenAt: instant(n.CopyGivenAt), Document: n.Document, Conditioned: n.Conditioned, Supersedes: n.Supersedes}
+		CopyGivenAt: instant(n.CopyGivenAt), Document: n.Document, DocumentID: n.DocumentID,
+		Template: n.Template, TemplateVersion: n.TemplateVersion, Conditioned: n.Conditioned, Supersedes: n.Supersedes}
 }
 
 type Authorization struct {
@@ -146,7 +152,7 @@ func authorization(r *consent.Authorization, in *consent.Record, now time.Time) 
 		Patient: r.Patient, Description: r.Description, Scope: r.Scope, Discloser: r.Discloser, Recipients: r.Recipients,
 		Purposes: r.Purposes, Channels: r.Channels, ExpiresAt: optional(r.ExpiresAt), ExpiryEvent: r.ExpiryEvent,
 		Signer: r.Signer, SignedAt: optional(r.SignedAt), Statements: r.Statements, CopyGivenAt: optional(r.CopyGivenAt),
-		Document: r.Document, Conditioned: r.Conditioned, Supersedes: r.Supersedes}}
+		Document: r.Document, DocumentID: r.DocumentID, Template: r.Template, TemplateVersion: r.TemplateVersion, Conditioned: r.Conditioned, Supersedes: r.Supersedes}}
 }
 
 type Revocation struct {

@@ -66,6 +66,7 @@ const (
 	ReviewEmergency  Act = "review an emergency or a release that should not have been"
 	SeeTakedowns     Act = "see what must come down"
 	ConfirmTakedown  Act = "confirm that something came down"
+	WriteTemplates   Act = "write the practice's texts of authorizations"
 	RunCampaigns     Act = "make and close campaigns"
 	SeeCampaigns     Act = "see campaigns"
 	ExplainDecision  Act = "ask why a release is or is not allowed"
@@ -89,7 +90,7 @@ var may = map[Role]map[Act]bool{
 		AssignProvider: true, SeeCampaigns: true, SeePhotoExists: true},
 	Marketing: {RunCampaigns: true, SeeCampaigns: true, ExplainDecision: true, ReleaseMarketing: true, SeeTakedowns: true, ConfirmTakedown: true},
 	Admin:     {ManageAccounts: true, ManageKeys: true, ReadAudit: true},
-	Privacy: {FindPatient: true, RecordConsent: true, RevokeConsent: true, ListConsents: true, Restrict: true, AssignProvider: true,
+	Privacy: {WriteTemplates: true, FindPatient: true, RecordConsent: true, RevokeConsent: true, ListConsents: true, Restrict: true, AssignProvider: true,
 		ReviewEmergency: true, RunCampaigns: true, SeeCampaigns: true, ExplainDecision: true, ReadDisclosures: true,
 		SeeTakedowns: true, ConfirmTakedown: true,
 		SeePhotoExists: true, ReadReceipt: true, DeletePhoto: true, ReadAudit: true},

@@ -30,6 +30,7 @@ type Clinical struct {
 	Signer     Signer      `json:"signer"`
 	SignedAt   time.Time   `json:"signed_at"`
 	Document   string      `json:"document_sha256,omitempty"` // of the signed document, hexadecimal
+	DocumentID id.Document `json:"document,omitempty"`        // where the signed document is kept here
 	RecordedAt time.Time   `json:"recorded_at"`
 	RecordedBy id.Account  `json:"recorded_by"`
 }
@@ -79,26 +80,29 @@ func (s Scope) named() int { return len(s.Photos) + len(s.Sets) + len(s.Treatmen
 // Authorization is a patient's permission to use photos for marketing
 // (164.508). While it lacks anything it is a draft, and allows nothing.
 type Authorization struct {
-	ID          id.Authorization `json:"id"`
-	Practice    id.Practice      `json:"practice"`
-	Patient     id.Patient       `json:"patient"`
-	Description string           `json:"description"`               // (c)(1)(i)
-	Scope       Scope            `json:"scope"`                     // (c)(1)(i), for machines
-	Discloser   string           `json:"discloser"`                 // (c)(1)(ii)
-	Recipients  []string         `json:"recipients"`                // (c)(1)(iii)
-	Purposes    []string         `json:"purposes"`                  // (c)(1)(iv)
-	Channels    []string         `json:"channels"`                  // where it may appear: website, social, print, in-office
-	ExpiresAt   time.Time        `json:"expires_at,omitzero"`       // (c)(1)(v): first instant at which it is no longer valid
-	ExpiryEvent string           `json:"expiry_event,omitempty"`    // (c)(1)(v): or an event, recorded when it happens
-	Signer      Signer           `json:"signer"`                    // (c)(1)(vi)
-	SignedAt    time.Time        `json:"signed_at"`                 // (c)(1)(vi)
-	Statements  Statements       `json:"statements"`                // (c)(2)
-	CopyGivenAt time.Time        `json:"copy_given_at,omitzero"`    // (c)(4): or an event, when it was given later
-	Document    string           `json:"document_sha256,omitempty"` // of the signed document, hexadecimal
-	Conditioned bool             `json:"conditioned,omitempty"`     // treatment was made to depend on it, (b)(4)
-	Supersedes  id.Authorization `json:"supersedes,omitempty"`      // the older one whose place it takes
-	RecordedAt  time.Time        `json:"recorded_at"`
-	RecordedBy  id.Account       `json:"recorded_by"`
+	ID              id.Authorization `json:"id"`
+	Practice        id.Practice      `json:"practice"`
+	Patient         id.Patient       `json:"patient"`
+	Description     string           `json:"description"`               // (c)(1)(i)
+	Scope           Scope            `json:"scope"`                     // (c)(1)(i), for machines
+	Discloser       string           `json:"discloser"`                 // (c)(1)(ii)
+	Recipients      []string         `json:"recipients"`                // (c)(1)(iii)
+	Purposes        []string         `json:"purposes"`                  // (c)(1)(iv)
+	Channels        []string         `json:"channels"`                  // where it may appear: website, social, print, in-office
+	ExpiresAt       time.Time        `json:"expires_at,omitzero"`       // (c)(1)(v): first instant at which it is no longer valid
+	ExpiryEvent     string           `json:"expiry_event,omitempty"`    // (c)(1)(v): or an event, recorded when it happens
+	Signer          Signer           `json:"signer"`                    // (c)(1)(vi)
+	SignedAt        time.Time        `json:"signed_at"`                 // (c)(1)(vi)
+	Statements      Statements       `json:"statements"`                // (c)(2)
+	CopyGivenAt     time.Time        `json:"copy_given_at,omitzero"`    // (c)(4): or an event, when it was given later
+	Document        string           `json:"document_sha256,omitempty"` // of the signed document, hexadecimal
+	DocumentID      id.Document      `json:"document,omitempty"`        // where the signed document is kept here
+	Template        id.Template      `json:"template,omitempty"`        // the text that was signed
+	TemplateVersion int64            `json:"template_version,omitempty"`
+	Conditioned     bool             `json:"conditioned,omitempty"` // treatment was made to depend on it, (b)(4)
+	Supersedes      id.Authorization `json:"supersedes,omitempty"`  // the older one whose place it takes
+	RecordedAt      time.Time        `json:"recorded_at"`
+	RecordedBy      id.Account       `json:"recorded_by"`
 }
 
 // Channels an authorization can name.

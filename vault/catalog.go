@@ -70,6 +70,7 @@ type Catalog interface {
 	Patients
 	Records
 	Campaigns
+	Papers
 	Takedowns
 	Outbox
 	Photos
@@ -151,6 +152,18 @@ type Outbox interface {
 	RetryNotice(ctx context.Context, o *Outgoing, t time.Time) error
 	// EndNotice removes a message that was taken, or is given up. ErrGone when the lease was lost.
 	EndNotice(ctx context.Context, o *Outgoing, e *audit.Entry) error
+}
+
+// Papers are the practice's texts of authorizations, and signed documents.
+type Papers interface {
+	// AddTemplate sets t.Version: 1, or with next, the one after the newest.
+	// ErrNotFound: there is none to follow on.
+	AddTemplate(ctx context.Context, t *consent.Template, next bool, e *audit.Entry) error
+	// Templates returns every version.
+	Templates(ctx context.Context) ([]consent.Template, error)
+	// AddDocument: ErrNotFound when there is no such patient.
+	AddDocument(ctx context.Context, d *consent.Document, e *audit.Entry) error
+	Document(ctx context.Context, d id.Document) (*consent.Document, error)
 }
 
 // Photos and what becomes of them.

@@ -17,6 +17,9 @@ func (s *Service) RecordClinical(ctx context.Context, who consent.Principal, c c
 	if err := s.open(ctx, who, consent.RecordConsent, c.Patient, nil, e); err != nil {
 		return nil, err
 	}
+	if err := signedOn(ctx, s.Catalogs.ForPractice(who.Practice), c.Patient, c.DocumentID, &c.Document); err != nil {
+		return nil, s.failed(ctx, who, e, err)
+	}
 	now := s.now()
 	c.ID, c.Practice, c.RecordedAt, c.RecordedBy = id.New[id.Consent](), who.Practice, now, who.Account
 	if d := c.Defects(now); d != nil {
@@ -40,12 +43,19 @@ func (s *Service) RecordAuthorization(ctx context.Context, who consent.Principal
 	if err := s.open(ctx, who, consent.RecordConsent, a.Patient, nil, e); err != nil {
 		return nil, err
 	}
+	catalog := s.Catalogs.ForPractice(who.Practice)
+	err := signedOn(ctx, catalog, a.Patient, a.DocumentID, &a.Document)
+	if err == nil {
+		err = onTemplate(ctx, catalog, &a)
+	}
+	if err != nil {
+		return nil, s.failed(ctx, who, e, err)
+	}
 	now := s.now()
 	a.ID, a.Practice, a.RecordedAt, a.RecordedBy = id.New[id.Authorization](), who.Practice, now, who.Account
 	if d := a.Defects(now); d != nil && !(draft && a.Storable()) {
 		return nil, s.failed(ctx, who, e, &InvalidError{Code: "authorization_incomplete", Defects: d})
 	}
-	catalog := s.Catalogs.ForPractice(who.Practice)
 	for _, p := range a.Scope.Photos {
 		photo, err := catalog.Photo(ctx, p)
 		if err == nil && photo.Patient != a.Patient || errors.Is(err, ErrNotFound) {

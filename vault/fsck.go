@@ -108,6 +108,8 @@ type pass struct {
 
 	accounts  map[id.Account]*Account
 	campaigns map[id.Campaign]*consent.Campaign
+	templates map[id.Template]int // versions
+	documents map[id.Document]bool
 	takedowns map[id.Takedown]*consent.Takedown
 	confirmed map[id.Takedown]int // confirmations that there are
 	photos    map[id.Photo]*Photo
@@ -123,7 +125,7 @@ type pass struct {
 func (f *Fsck) pass(ctx context.Context, read bool) (*FsckReport, error) {
 	p := &pass{Fsck: f, db: f.Catalogs.ForPractice(f.Practice),
 		report:   &FsckReport{Practice: f.Practice, Rows: map[string]int{}, Findings: []Finding{}},
-		accounts: map[id.Account]*Account{}, campaigns: map[id.Campaign]*consent.Campaign{},
+		accounts: map[id.Account]*Account{}, campaigns: map[id.Campaign]*consent.Campaign{}, templates: map[id.Template]int{}, documents: map[id.Document]bool{},
 		takedowns: map[id.Takedown]*consent.Takedown{}, confirmed: map[id.Takedown]int{}, photos: map[id.Photo]*Photo{}, wrapped: map[id.Photo]*PhotoKey{},
 		patients: map[id.Patient]*consent.Record{}, named: map[id.Patient]bool{}, objects: map[id.Object]StoredObject{}}
 	if _, err := f.Catalogs.PracticeKey(ctx, f.Practice, keys.Catalog); errors.Is(err, ErrBroken) || errors.Is(err, ErrNotFound) {
@@ -179,6 +181,10 @@ func (p *pass) rows(ctx context.Context) error {
 			p.accounts[v.ID] = v
 		case *consent.Campaign:
 			p.campaigns[v.ID] = v
+		case *consent.Template:
+			p.templates[v.ID]++
+		case *consent.Document:
+			p.documents[v.ID] = true
 		case *consent.Takedown:
 			p.takedowns[v.ID] = v
 		case *consent.Confirmation:

@@ -19,6 +19,8 @@ type logged struct {
 	events    map[string]id.Patient  // event of a record, by id
 	campaigns map[id.Campaign]string // created or closed
 	takedowns map[id.Takedown]int    // opened: how many confirmations
+	templates map[id.Template]int    // how many versions
+	documents map[id.Document]bool   // added
 }
 
 type record struct {
@@ -28,7 +30,7 @@ type record struct {
 
 func newLogged() logged {
 	return logged{map[id.Account]string{}, map[id.Photo]string{}, map[string]record{}, map[id.Patient]bool{}, map[string]id.Patient{}, map[string]id.Patient{},
-		map[id.Campaign]string{}, map[id.Takedown]int{}}
+		map[id.Campaign]string{}, map[id.Takedown]int{}, map[id.Template]int{}, map[id.Document]bool{}}
 }
 
 // add takes what an entry says was done.
@@ -50,6 +52,10 @@ func (l *logged) add(e *audit.Entry) {
 		}
 	case audit.CampaignClose:
 		l.campaigns[id.Campaign(e.Subject)] = "closed"
+	case audit.TemplateAdd:
+		l.templates[id.Template(e.Subject)]++
+	case audit.DocumentAdd:
+		l.documents[id.Document(e.Subject)] = true
 	case audit.TakedownOpen:
 		l.takedowns[id.Takedown(e.Subject)] += 0
 	case audit.TakedownConfirm:
@@ -125,8 +131,33 @@ func (p *pass) compare() {
 			p.find("row_unlogged", "campaign "+string(c))
 		}
 	}
+	p.comparePapers()
 	p.compareTakedowns()
 	p.compareRecords()
+}
+
+// comparePapers: rows of both are only ever added.
+func (p *pass) comparePapers() {
+	for t, n := range p.log.templates {
+		if p.templates[t] < n {
+			p.find("row_missing", "template "+string(t))
+		}
+	}
+	for t, n := range p.templates {
+		if p.log.templates[t] < n {
+			p.find("row_unlogged", "template "+string(t))
+		}
+	}
+	for d := range p.log.documents {
+		if !p.documents[d] {
+			p.find("row_missing", "document "+string(d))
+		}
+	}
+	for d := range p.documents {
+		if !p.log.documents[d] {
+			p.find("row_unlogged", "document "+string(d))
+		}
+	}
 }
 
 func (p *pass) compareTakedowns() {

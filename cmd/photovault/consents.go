@@ -2,10 +2,7 @@ package main
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
-	"os"
 	"time"
 
 	"photovault/api"
@@ -16,6 +13,8 @@ import (
 type consentCommand struct {
 	Clinical  consentClinical  `cmd:"" help:"Record a signed clinical consent: photos may be taken for care."`
 	Authorize consentAuthorize `cmd:"" help:"Record a signed marketing authorization (45 CFR 164.508)."`
+	Template  consentTemplate  `cmd:"" help:"The practice's own texts of authorizations, and what each states."`
+	Document  consentDocument  `cmd:"" help:"Signed documents, kept sealed as evidence."`
 	List      consentList      `cmd:"" help:"List a patient's consents and authorizations."`
 	Revoke    consentRevoke    `cmd:"" help:"Revoke a consent or authorization, from this moment on."`
 	Copy      consentCopy      `cmd:"" help:"Record that the patient was given a copy of the signed authorization."`
@@ -67,24 +66,9 @@ func (c *consentAuthorize) Run(r *run) error {
 	if c.Example {
 		return r.printJSON(exampleAuthorization(time.Now().UTC().Truncate(time.Second)))
 	}
-	if c.File == "" {
-		return misuse("give a file; --example prints one to fill in")
-	}
-	in := r.in
-	if c.File != "-" {
-		f, err := os.Open(c.File)
-		if err != nil {
-			return err
-		}
-		defer f.Close()
-		in = f
-	}
-	raw, err := io.ReadAll(io.LimitReader(in, 64<<10))
+	raw, err := r.jsonFile(c.File, "photovault consent authorize --example")
 	if err != nil {
 		return err
-	}
-	if !json.Valid(raw) {
-		return errors.New("the authorization is not JSON; see: photovault consent authorize --example")
 	}
 	var out api.Authorization
 	if err := r.post("/v1/authorizations", json.RawMessage(raw), &out); err != nil {

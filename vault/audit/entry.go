@@ -52,6 +52,10 @@ const (
 	ConsentList        Action = "consent.list"
 	AuthorizeRecord    Action = "authorization.record"
 	RecordEvent        Action = "record.event" // the reason says of which kind
+	TemplateAdd        Action = "template.add"
+	TemplateList       Action = "template.list"
+	DocumentAdd        Action = "document.add"
+	DocumentRead       Action = "document.read"
 	CampaignCreate     Action = "campaign.create"
 	CampaignClose      Action = "campaign.close"
 	CampaignList       Action = "campaign.list"

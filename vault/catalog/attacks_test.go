@@ -14,7 +14,7 @@ import (
 // sealedTables are those whose rows are sealed; the reads of tamper_test.go
 // show each of them.
 var sealedTables = []string{"account", "credential", "upload_grant", "patient", "subject", "permission", "campaign", "photo", "photo_key",
-	"upload", "segment", "token", "token_use", "audit_entry", "upload_key", "takedown", "takedown_confirmation"}
+	"upload", "segment", "token", "token_use", "audit_entry", "upload_key", "template", "document", "takedown", "takedown_confirmation"}
 
 // What was sealed for one row is refused in any other, and so is what was
 // changed.

@@ -193,6 +193,25 @@ var sealedTables = []inspected{
 		v, err := openCampaign(k, id.Campaign(text(key[0])), version, sealed)
 		return text(key[0]), v, err
 	}},
+	{"template", []string{"id", "version"}, "tn", "", func(k *practiceKeys, key []any, scan func(...any) error) (string, any, error) {
+		var sealed []byte
+		if err := scan(&sealed); err != nil {
+			return "", nil, err
+		}
+		v, err := openTemplate(k, id.Template(text(key[0])), number(key[1]), sealed)
+		return fmt.Sprintf("%s/%d", text(key[0]), number(key[1])), v, err
+	}},
+	{"document", []string{"id"}, "t", "patient", func(k *practiceKeys, key []any, scan func(...any) error) (string, any, error) {
+		var (
+			patient id.Patient
+			sealed  []byte
+		)
+		if err := scan(&patient, &sealed); err != nil {
+			return "", nil, err
+		}
+		v, err := openDocument(k, id.Document(text(key[0])), patient, sealed)
+		return text(key[0]), v, err
+	}},
 	{"takedown", []string{"id"}, "t", "patient, release_id, state, due_at, version", func(k *practiceKeys, key []any, scan func(...any) error) (string, any, error) {
 		r := takedownRow{}
 		if err := scan(&r.patient, &r.release, &r.state, &r.due, &r.version, &r.sealed); err != nil {

@@ -100,6 +100,11 @@ func explain(t *testing.T, queries map[string]bool) {
 		`INSERT INTO token SELECT 'p' || i % 5, 't' || i, decode(md5(i::text), 'hex'), 'a' || i, 's' || i, 'f' || i, i, '\x00', 'k' || i FROM generate_series(1, 20000) i`,
 		`INSERT INTO token_use SELECT 'p' || i % 5, 't' || i, 1, 1, '\x00' FROM generate_series(1, 20000) i`,
 		`INSERT INTO audit_entry SELECT 'p' || i % 5, 'e' || i, i, 's' || i % 5000, '\x00', '\x00', i, '\x00' FROM generate_series(1, 20000) i`,
+		`INSERT INTO takedown SELECT 'p' || i % 5, 'w' || i, 's' || i % 5000, 'r' || i, CASE i % 20 WHEN 0 THEN 'open' ELSE 'confirmed' END, 1000000 + i, 1, '\x00' FROM generate_series(1, 20000) i`,
+		`INSERT INTO takedown_confirmation SELECT 'p' || i % 5, 'w' || i, 1, '\x00' FROM generate_series(1, 20000) i`,
+		`INSERT INTO outbox SELECT 'p' || i % 5, 'n' || i, 'h' || i % 5, 1000000 + i, 0, 0, '\x00' FROM generate_series(1, 20000) i`,
+		`INSERT INTO template SELECT 'p' || i % 500, 'l' || i, 1, '\x00' FROM generate_series(1, 20000) i`,
+		`INSERT INTO document SELECT 'p' || i % 5, 'y' || i, 's' || i % 5000, '\x00' FROM generate_series(1, 20000) i`,
 		`ANALYZE`,
 	}
 	for _, q := range fill {

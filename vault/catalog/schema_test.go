@@ -42,6 +42,8 @@ var clear = map[string]string{
 	"job":          "practice photo not_before attempts lease_until damaged",
 	"token":        "practice id hash account patient photo expires_at campaign authorization_id",
 	"campaign":     "practice id version",
+	"template":     "practice id version",
+	"document":     "practice id patient",
 	"takedown":     "practice id patient release_id state due_at version",
 
 	"takedown_confirmation": "practice takedown n",

@@ -101,6 +101,12 @@ var reads = []struct {
 	{"campaigns", func(t *testing.T, db *catalog.DB, s *scene) (any, error) {
 		return db.ForPractice(s.practice).Campaigns(t.Context())
 	}},
+	{"templates", func(t *testing.T, db *catalog.DB, s *scene) (any, error) {
+		return db.ForPractice(s.practice).Templates(t.Context())
+	}},
+	{"document", func(t *testing.T, db *catalog.DB, s *scene) (any, error) {
+		return db.ForPractice(s.practice).Document(t.Context(), s.mine.Document.ID)
+	}},
 	{"takedowns", func(t *testing.T, db *catalog.DB, s *scene) (any, error) {
 		list, err := db.ForPractice(s.practice).Takedowns(t.Context())
 		var confirmed [][]consent.Confirmation // no part of a takedown's JSON

@@ -32,6 +32,8 @@ type (
 	Set           string // photos that belong together, such as before and after
 	Treatment     string // a course of treatment, as the clinic's systems name it
 	Campaign      string // what marketing does with photos, and where
+	Template      string // a practice's text of an authorization
+	Document      string // a signed document, kept as evidence
 	Takedown      string // a task: what was released must come down
 	Notice        string // a message to a receiver outside
 )

@@ -34,6 +34,7 @@ func Catalog(t *testing.T, open func(t *testing.T) CatalogUnderTest) {
 		{"patients", testPatients},
 		{"records", testRecords},
 		{"campaigns", testCampaigns},
+		{"templates and documents", testPapers},
 		{"takedowns", testTakedowns},
 		{"takedowns of others", testTakedownsApart},
 		{"outbox", testOutbox},

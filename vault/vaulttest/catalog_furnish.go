@@ -23,6 +23,8 @@ type Furnished struct {
 	Upload        *vault.Upload // of Declared
 	Ready         *vault.Photo  // with its key
 	Campaign      *consent.Campaign
+	Template      *consent.Template
+	Document      *consent.Document
 	Token         *consent.Token // for Campaign
 	Published     *consent.Token // of a copy of Ready under Authorization
 	Uses          []consent.Use  // of Token: one delivered, one incomplete
@@ -58,6 +60,9 @@ func Furnish(t testing.TB, c vault.Catalogs, p id.Practice) *Furnished {
 	_, _, err = s.c.Integrate(t.Context(), 10000)
 	must(t, err)
 	f.Campaign = s.campaign(t)
+	f.Template, f.Document = s.newTemplate(), s.newDocument(f.Patient.ID)
+	must(t, s.c.AddTemplate(t.Context(), f.Template, false, s.entry(audit.TemplateAdd)))
+	must(t, s.c.AddDocument(t.Context(), f.Document, s.entry(audit.DocumentAdd)))
 	f.Token = s.token(t, f.Ready, f.Account.ID, func(k *consent.Token) { k.Campaign = f.Campaign.ID })
 	s.copied(t, f.Ready, f.Authorization.ID, "web")
 	f.Published = s.token(t, f.Ready, f.Account.ID, func(k *consent.Token) { k.Campaign, k.Authorization = f.Campaign.ID, f.Authorization.ID })

@@ -1,0 +1,123 @@
+package api_test
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+
+	"photovault/api"
+	"photovault/consent"
+	"photovault/vault/id"
+)
+
+var signedPaper = []byte("%PDF-1.7 signed by Erika Mustermann\n%%EOF")
+
+const (
+	mayRevoke   = "You may revoke this authorization in writing at any time."
+	noCondition = "Your treatment does not depend on signing it."
+	passedOn    = "Who receives the photos may pass them on."
+)
+
+// newTemplate makes the three mandatory statements; of: its next version.
+func newTemplate(of id.Template) api.NewTemplate {
+	return api.NewTemplate{Template: of, Name: "Website", Text: "Photos on our website.\n" + mayRevoke + "\n" + noCondition + "\n" + passedOn,
+		Clauses: consent.Clauses{RightToRevoke: mayRevoke, Conditioning: noCondition, Redisclosure: passedOn}}
+}
+
+// document keeps a signed document of the patient.
+func (s *stack) document(p id.Patient) id.Document {
+	s.Helper()
+	return into[api.Document](s.ask("POST", "/v1/patients/"+string(p)+"/documents", s.token("front-desk"), signedPaper, header("Content-Type", "application/pdf")), 201).ID
+}
+
+func TestAnAuthorizationMakesTheStatementsOfItsTemplate(t *testing.T) {
+	s := newStack(t)
+	patient := s.consented()
+	first := into[api.Template](s.ask("POST", "/v1/templates", s.token("privacy"), newTemplate("")), 201)
+	a := s.newAuthorization(patient)
+	a.Template, a.TemplateVersion, a.Statements = first.ID, first.Version, consent.Statements{}
+	made := into[api.Authorization](s.ask("POST", "/v1/authorizations", s.token("front-desk"), a), 201)
+	if want := (consent.Statements{RightToRevoke: true, Conditioning: true, Redisclosure: true}); made.Statements != want || made.Status != consent.StatusActive {
+		t.Errorf("statements %+v, %s", made.Statements, made.Status)
+	}
+	a.Statements.Payment = true // the text does not say so
+	s.ask("POST", "/v1/authorizations", s.token("front-desk"), a).problem(422, "field_invalid")
+	a.Statements.Payment, a.TemplateVersion = false, 2
+	s.ask("POST", "/v1/authorizations", s.token("front-desk"), a).problem(422, "field_invalid")
+	paid := newTemplate(first.ID)
+	paid.Text += "\nA manufacturer pays the practice for this."
+	paid.Clauses.Payment = "A manufacturer pays the practice for this."
+	second := into[api.Template](s.ask("POST", "/v1/templates", s.token("privacy"), paid), 201)
+	if second.Version != 2 {
+		t.Errorf("version %d", second.Version)
+	}
+	if got := into[api.Authorization](s.ask("POST", "/v1/authorizations", s.token("front-desk"), a), 201); !got.Statements.Payment {
+		t.Errorf("the second version's statements: %+v", got.Statements)
+	}
+	list := into[api.TemplateList](s.ask("GET", "/v1/templates", s.token("front-desk"), nil), 200)
+	if len(list.Templates) != 2 || list.Templates[0].Version != 2 || list.Templates[1].Text != newTemplate("").Text {
+		t.Errorf("%+v", list)
+	}
+}
+
+func TestATemplateThatLacksAStatementIsRefusedNamingIt(t *testing.T) {
+	s := newStack(t)
+	for name, c := range map[string]struct {
+		change func(*api.NewTemplate)
+		field  string
+	}{
+		"no right to revoke":         {func(n *api.NewTemplate) { n.Clauses.RightToRevoke = "" }, "clauses.right_to_revoke"},
+		"a clause not in the text":   {func(n *api.NewTemplate) { n.Clauses.Redisclosure = "They may be passed on, for sure." }, "clauses.redisclosure"},
+		"one clause for two":         {func(n *api.NewTemplate) { n.Clauses.Conditioning = mayRevoke }, "clauses.conditioning"},
+		"a word":                     {func(n *api.NewTemplate) { n.Clauses.Conditioning = "treatment" }, "clauses.conditioning"},
+		"a payment that is not said": {func(n *api.NewTemplate) { n.Clauses.Payment = "Somebody pays for all of this." }, "clauses.payment"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			in := newTemplate("")
+			c.change(&in)
+			p := s.ask("POST", "/v1/templates", s.token("privacy"), in).problem(422, "template_incomplete")
+			if len(p.Defects) != 1 || p.Defects[0].Field != c.field || !strings.HasPrefix(p.Defects[0].Paragraph, "164.508(") {
+				t.Errorf("%+v", p.Defects)
+			}
+		})
+	}
+	s.ask("POST", "/v1/templates", s.token("privacy"), newTemplate(id.New[id.Template]())).problem(404, "not_found")
+}
+
+func TestASignedDocumentIsEvidence(t *testing.T) {
+	s := newStack(t)
+	patient, other := s.consented(), s.consented()
+	document := s.document(patient)
+	got := s.ask("GET", "/v1/documents/"+string(document), s.token("privacy"), nil).ok(200)
+	if !bytes.Equal(got.body, signedPaper) || got.header.Get("Content-Type") != "application/pdf" || got.header.Get("Content-Disposition") != "attachment" {
+		t.Errorf("%v %q", got.header, got.body)
+	}
+	a := s.newAuthorization(patient)
+	a.DocumentID = document
+	if made := into[api.Authorization](s.ask("POST", "/v1/authorizations", s.token("front-desk"), a), 201); made.Document != digest(signedPaper) {
+		t.Errorf("digest %s", made.Document)
+	}
+	a.Document = digest([]byte("another"))
+	s.ask("POST", "/v1/authorizations", s.token("front-desk"), a).problem(422, "field_invalid")
+	foreign := s.newAuthorization(other)
+	foreign.DocumentID = document
+	s.ask("POST", "/v1/authorizations", s.token("front-desk"), foreign).problem(422, "field_invalid")
+
+	documents := "/v1/patients/" + string(patient) + "/documents"
+	s.ask("POST", documents, s.token("front-desk"), []byte("MZ not a document"), header("Content-Type", "application/pdf")).problem(422, "field_invalid")
+	large := append(append([]byte(nil), signedPaper...), make([]byte, consent.MaxDocument)...)
+	s.ask("POST", documents, s.token("front-desk"), large, header("Content-Type", "application/pdf")).problem(413, "too_large")
+	stranger := s.stranger()
+	s.ask("POST", "/v1/patients/"+string(stranger)+"/documents", s.token("provider"), signedPaper, header("Content-Type", "application/pdf")).problem(403, "no_relation")
+
+	// The same paper cannot be a consent for care, too (164.508(b)(3)).
+	a.Document = ""
+	auth := s.authorize(a)
+	s.ask("POST", "/v1/consents", s.token("front-desk"), api.NewClinical{Patient: patient, Signer: consent.Signer{Name: "E"}, SignedAt: *a.SignedAt, DocumentID: document}).ok(201)
+	list := into[api.ConsentList](s.ask("GET", "/v1/consents?patient="+string(patient), s.token("front-desk"), nil), 200)
+	for _, x := range list.Authorizations {
+		if x.ID == auth && x.Status != consent.StatusDefective {
+			t.Errorf("status %s", x.Status)
+		}
+	}
+}
