@@ -10,7 +10,8 @@ import (
 	"photovault/vault/id"
 )
 
-// Templates of authorizations and signed documents.
+// MaxDocument is the largest signed document in bytes.
+const MaxDocument = consent.MaxDocument
 
 type NewTemplate struct {
 	Template id.Template     `json:"template,omitempty"` // its next version; absent: a new one

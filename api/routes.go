@@ -3,8 +3,6 @@ package api
 import (
 	_ "embed"
 	"time"
-
-	"photovault/consent"
 )
 
 // route is one line of the surface. maxBody is in bytes; 0 means none is
@@ -69,7 +67,7 @@ var routes = []route{
 
 	{"POST", "/v1/templates", true, maxJSON, quick, (*call).addTemplate},
 	{"GET", "/v1/templates", true, 0, quick, (*call).listTemplates},
-	{"POST", "/v1/patients/:patient/documents", true, consent.MaxDocument, upload, (*call).addDocument},
+	{"POST", "/v1/patients/:patient/documents", true, MaxDocument, upload, (*call).addDocument},
 	{"GET", "/v1/documents/:document", true, 0, quick, (*call).readDocument},
 
 	{"POST", "/v1/campaigns", true, maxJSON, quick, (*call).addCampaign},

@@ -3,6 +3,7 @@ package api_test
 import (
 	"bytes"
 	"crypto/tls"
+	"errors"
 	"io"
 	"math/rand/v2"
 	"net"
@@ -252,6 +253,6 @@ func TestSlowConnectionsEndAndKeepNobodyOut(t *testing.T) {
 }
 
 func isTimeout(err error) bool {
-	t, ok := err.(net.Error)
-	return ok && t.Timeout()
+	var t net.Error
+	return errors.As(err, &t) && t.Timeout()
 }

@@ -108,7 +108,7 @@ func (r *Record) Flaws(rel *Released) []Against {
 		e := &r.Events[i]
 		// The practice had been told, and photovault had not.
 		late := e.ReceivedAt.Before(e.EnteredAt) && !rel.At.Before(e.ReceivedAt)
-		why := Refusal{}
+		var why Refusal
 		switch {
 		case e.Subject == string(a.ID) && e.Kind == FoundFalse:
 			why = foundFalse

@@ -8,7 +8,6 @@ import (
 	"io"
 
 	"photovault/api"
-	"photovault/consent"
 )
 
 // AddDocument keeps a signed document of the patient.
@@ -38,7 +37,7 @@ func (c *Client) Document(ctx context.Context, document string) ([]byte, error) 
 		return nil, err
 	}
 	defer res.Body.Close()
-	content, err := io.ReadAll(io.LimitReader(res.Body, consent.MaxDocument+1))
+	content, err := io.ReadAll(io.LimitReader(res.Body, api.MaxDocument+1))
 	if err == nil && int64(len(content)) != res.ContentLength {
 		err = errors.New("client: the document is not as long as announced")
 	}

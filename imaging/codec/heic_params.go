@@ -68,8 +68,10 @@ func (s *paramSets) sequence(nal []byte) error {
 	}
 	r.skip(3 * n)
 	r.skip(6)
-	if r.flag() && r.flag() {
-		scalingLists(r)
+	if r.flag() { // scaling lists are used
+		if r.flag() { // and are here
+			scalingLists(r)
+		}
 	}
 	r.u(2)
 	if r.flag() { // pulse code modulation
@@ -197,7 +199,11 @@ func refSets(r *paramReader, n int) {
 			r.u(1)
 			r.skip(1)
 			for range sizes[i-1] + 1 {
-				if r.flag() || r.flag() {
+				used := r.flag()
+				if !used {
+					used = r.flag() // still taken over
+				}
+				if used {
 					sizes[i]++
 				}
 			}

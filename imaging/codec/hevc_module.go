@@ -86,7 +86,7 @@ func decodeHEVC(file []byte, gray bool, w, h int, use func(image.Image)) error {
 	if err != nil {
 		return err
 	}
-	defer mod.Close(ctx)
+	defer func() { _ = mod.Close(ctx) }() // its memory is gone either way
 	allocate := func(n int) (uint32, error) {
 		r, err := mod.ExportedFunction("malloc").Call(ctx, uint64(n))
 		if err != nil || uint32(r[0]) == 0 {

@@ -6,10 +6,10 @@ type vp8Bits struct {
 	w *boolWriter
 }
 
-func (b *vp8Bits) bit(prob byte) bool {
-	one := b.boolReader.bit(prob)
-	if b.w != nil {
-		b.w.put(prob, one)
+func (r *vp8Bits) bit(prob byte) bool {
+	one := r.boolReader.bit(prob)
+	if r.w != nil {
+		r.w.put(prob, one)
 	}
 	return one
 }

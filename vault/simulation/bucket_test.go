@@ -130,7 +130,7 @@ func (b *bucket) Get(ctx context.Context, name blobs.Name, off, n int64) (io.Rea
 		return nil, 0, err
 	}
 	if slices.Contains([]fault{flipped, cut, swapped, older, missing}, v.fault) {
-		forgery = bewitched{v.fault, v.pick}
+		forgery = bewitched(v)
 	} else if spell, ok := w.enemy.on(name.Object); ok {
 		w.note(b.r.name, "%s: %v by a spell", what, spell.fault)
 		forgery = spell

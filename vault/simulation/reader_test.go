@@ -138,10 +138,7 @@ func (a *actor) receive(r *replica, t *token, d *vault.Delivery, begin int) {
 	slow := a.chance(0.4)
 	buffer := make([]byte, 1+d.Length/int64(1+a.rng.IntN(4)))
 	var n int64
-	for {
-		if slow && !a.pause(0, 1500*time.Millisecond) {
-			break
-		}
+	for !slow || a.pause(0, 1500*time.Millisecond) {
 		got, err := d.Read(buffer)
 		if r.dead.Load() {
 			return // the connection is gone, and nobody closes the delivery

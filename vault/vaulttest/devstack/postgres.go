@@ -158,7 +158,7 @@ func (o *OwnPostgres) Start(t testing.TB) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer db.Close()
+	defer func() { _ = db.Close() }() // nothing was written
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	for err = db.PingContext(ctx); err != nil; err = db.PingContext(ctx) {

@@ -56,7 +56,7 @@ func NewHTTP(t testing.TB, target string, files Files) *HTTP {
 			r.Out.Header = r.In.Header.Clone()
 		},
 		ModifyResponse: func(r *http.Response) error {
-			if _, f := p.harm(); f != nil {
+			if _, f := p.harm(); f != nil { //nolint:bodyclose // harm asks nobody
 				return f(r)
 			}
 			return nil
@@ -64,7 +64,7 @@ func NewHTTP(t testing.TB, target string, files Files) *HTTP {
 		ErrorHandler: func(http.ResponseWriter, *http.Request, error) { panic(http.ErrAbortHandler) },
 	}
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if f, _ := p.harm(); f == nil || !f(w, r) {
+		if f, _ := p.harm(); f == nil || !f(w, r) { //nolint:bodyclose // harm asks nobody
 			reverse.ServeHTTP(w, r)
 		}
 	}))
