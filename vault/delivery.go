@@ -164,8 +164,10 @@ type watch struct {
 	running []*Delivery // the oldest first
 }
 
-func (w *watch) add(d *Delivery, s *Service, rel *Release, req ContentRequest, permit *consent.Permit, body plaintext) {
-	d.body, d.left, d.confirmed = body, d.Length, time.Now()
+// add begins to watch a delivery whose use was committed after asked: what the
+// commit found may be no younger than that.
+func (w *watch) add(ctx context.Context, d *Delivery, s *Service, rel *Release, req ContentRequest, permit *consent.Permit, body plaintext, asked time.Time) {
+	d.body, d.left, d.confirmed = body, d.Length, asked
 	d.hash, d.stands = req.Token.Hash(), basisOf(&rel.Redemption)
 	practice := rel.Token.Practice
 	d.finish = func(o consent.UseOutcome) error {
@@ -179,8 +181,11 @@ func (w *watch) add(d *Delivery, s *Service, rel *Release, req ContentRequest, p
 		return err
 	}
 	w.mu.Lock()
-	defer w.mu.Unlock()
 	w.running = append(w.running, d)
+	w.mu.Unlock()
+	if time.Since(asked) > confirmFor/2 { // a slow commit; without this it would be cut before its first byte
+		w.check(ctx)
+	}
 }
 
 // finish records the outcome of a delivery; the deliverer may be gone.

@@ -21,7 +21,7 @@ const (
 	renewEvery = 2 * time.Second
 	jobLimit   = 2 * time.Minute
 	maxBackoff = 5 * time.Minute
-	maxDecodes = 3 // attempts at a photo that the machine's load may have failed
+	maxDecodes = 5 // attempts within an hour, by this process, at a photo that the machine's load may have failed
 )
 
 // ingestNext claims one received upload and turns it into a photo. It reports
@@ -144,7 +144,8 @@ func (s *Service) ingest(ctx context.Context, l *lease) error {
 		result, err = s.Media.Process(ctx, plain)
 		wipe(plain)
 		var refusal *imaging.Refusal
-		if errors.As(err, &refusal) && (j.Attempts >= maxDecodes || !refusal.MayRetry()) {
+		// Attempts that failed at a store say nothing about the photo: only the workers' count.
+		if errors.As(err, &refusal) && (!refusal.MayRetry() || s.decodes.again(string(photo.ID), s.now()) >= maxDecodes-1) {
 			code, err = string(refusal.Code), nil
 		}
 		if err != nil {

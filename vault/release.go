@@ -131,6 +131,7 @@ func (s *Service) openContent(ctx context.Context, req ContentRequest, got *fetc
 	if err := s.fetch(ctx, rel, rendition, got); err != nil {
 		return nil, s.failed(ctx, rel.Holder, rel.entry(req, audit.Failed), err)
 	}
+	asked := time.Now()
 	permit, err := consent.Commit(ctx, s.Catalogs.ForPractice(rel.Token.Practice), approval, req.Source)
 	if err != nil {
 		return nil, unavailableUnless(err, consent.ErrSuperseded)
@@ -146,7 +147,7 @@ func (s *Service) openContent(ctx context.Context, req ContentRequest, got *fetc
 		e.Outcome, e.Reason = audit.Failed, Code(err)
 		return nil, errors.Join(err, s.finish(rel.Token.Practice, permit.Use, consent.UseIncomplete, e))
 	}
-	s.streams.add(d, s, rel, req, permit, plain)
+	s.streams.add(ctx, d, s, rel, req, permit, plain, asked)
 	return d, nil
 }
 

@@ -79,6 +79,7 @@ type Service struct {
 	copying  chan struct{} // the copy for marketing that is being made
 	segments chan []byte   // buffers for segments: bounds the memory of uploads
 	streams  watch
+	decodes  recent         // workers that failed at a photo
 	refused  recent         // refusals and peeks of tokens
 	leaving  chan struct{}  // closed by Drain
 	ingests  sync.WaitGroup // of running ingest loops
