@@ -78,6 +78,7 @@ func TestPracticesOfOneInstallationNeverSeeEachOther(t *testing.T) {
 			Signer: consent.Signer{Name: "P"}, SignedAt: s.clock.now().Add(-time.Hour)}).ok(201)
 		done := s.ready(patient, small)
 		s.authorize(s.newAuthorization(patient))
+		besides[done.ID] = s.ready(patient, small).ID
 		p := s.prepare(done)
 		p.takedown = s.withdrawn().ID
 		return p
