@@ -64,7 +64,7 @@ func (l *heicLayout) decodeTile(p *heicPlan, i int, whole image.Image) error {
 	}
 	one := &heicPlan{configs: [][]byte{config}, tiles: []planTile{{0, p.tiles[i].data}}, cols: 1, rows: 1,
 		width: l.tileW, height: l.tileH, tileW: l.tileW, tileH: l.tileH, deep: p.deep, depths: p.depths}
-	err := decodeHEVC(one.write().join(), gray, l.tileW, l.tileH, func(m image.Image) {
+	err := decodeHEVC(one.write().join(), gray, l.params.bits, l.tileW, l.tileH, func(m image.Image) {
 		if ycc, ok := m.(*image.YCbCr); ok && l.params.chroma == 1 {
 			mendEdges(ycc.Cb, ycc.CStride, l.tileW, l.tileH)
 			mendEdges(ycc.Cr, ycc.CStride, l.tileW, l.tileH)

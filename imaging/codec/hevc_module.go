@@ -78,9 +78,9 @@ const (
 
 // decodeHEVC decodes the one picture of a HEIC file that was written here, which must be w×h, and gives
 // it to use; it is gone afterwards. Each call has a module and memory of its own. Samples of more than
-// 8 bits are rounded to 8, and chroma comes at full resolution: the module brings it there in any case,
+// 8 bits, which the module gives in 16, are rounded to 8, and chroma comes at full resolution: the module brings it there in any case,
 // by libheif's linear filter, and would only blur it on the way back.
-func decodeHEVC(file []byte, gray bool, w, h int, use func(image.Image)) error {
+func decodeHEVC(file []byte, gray bool, bits, w, h int, use func(image.Image)) error {
 	ctx := experimental.WithMemoryAllocator(context.Background(), experimental.MemoryAllocatorFunc(newModuleMemory))
 	mod, err := hevcRuntime.InstantiateModule(ctx, hevcCode, wazero.NewModuleConfig().WithName("").WithStartFunctions("_initialize"))
 	if err != nil {
@@ -126,7 +126,11 @@ func decodeHEVC(file []byte, gray bool, w, h int, use func(image.Image)) error {
 			return errHEVC
 		}
 	}
-	stride := (max(w+w&1, 64) + 15) &^ 15 // libheif's
+	sample := 1 // bytes
+	if bits > 8 {
+		sample = 2
+	}
+	stride := (sample*max(w+w&1, 64) + 15) &^ 15 // libheif's, in bytes
 	size := stride * h
 	if !gray {
 		size *= 3
@@ -142,6 +146,9 @@ func decodeHEVC(file []byte, gray bool, w, h int, use func(image.Image)) error {
 	if !ok {
 		return errHEVC
 	}
+	if sample == 2 {
+		p, stride = roundTo8(p, bits), stride/2
+	}
 	if r := image.Rect(0, 0, w, h); gray {
 		use(&image.Gray{Pix: p, Stride: stride, Rect: r})
 	} else {
@@ -150,4 +157,14 @@ func decodeHEVC(file []byte, gray bool, w, h int, use func(image.Image)) error {
 			Rect: r, SubsampleRatio: image.YCbCrSubsampleRatio444})
 	}
 	return nil
+}
+
+// roundTo8 turns 16-bit little-endian samples of so many bits into 8, in place.
+func roundTo8(p []byte, bits int) []byte {
+	shift := bits - 8
+	for i := range len(p) / 2 {
+		v := uint32(p[2*i]) | uint32(p[2*i+1])<<8
+		p[i] = byte(min(255, (v+1<<shift>>1)>>shift))
+	}
+	return p[:len(p)/2]
 }

@@ -17,4 +17,4 @@ func PrepareHEVC() error { return errNoHEVC }
 
 const hevcBuilt, hevcReady = false, false
 
-func decodeHEVC([]byte, bool, int, int, func(image.Image)) error { return errNoHEVC }
+func decodeHEVC([]byte, bool, int, int, int, func(image.Image)) error { return errNoHEVC }
