@@ -244,6 +244,7 @@ var hiding = map[string]bool{
 	"upload_grant.practice": true, "upload_grant.hash": true, "upload_grant.account": true,
 	"photo_key.practice": true, "photo_key.photo": true, "photo_key.authorization_id": true,
 	"upload.practice": true, "upload.id": true, "token.hash": true, "upload_key.practice": true, "key_floor.practice": true,
+	"template.practice": true, "document.practice": true, "document.id": true,
 }
 
 // Every clear column of rows that are decided on: an edit is refused, and no
