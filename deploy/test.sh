@@ -55,8 +55,8 @@ if [ ${#missing[@]} -gt 0 ]; then
   printf 'left out, not found here: %s\n' "${missing[@]}"
   if [ "$require" = all ]; then echo "PHOTOVAULT_REQUIRE=all: that is a failure"; exit 1; fi
 fi
-go test -count 1 -timeout 20m "$@" ./...
+go test -count 1 -timeout 40m "$@" ./...
 if [ -e "$PHOTOVAULT_DEVSTACK/devstack.json" ]; then
   echo "the same over HTTP, on HashiCorp Vault, MinIO and PostgreSQL:"
-  PHOTOVAULT_TEST_STORES=real go test -count 1 -timeout 20m "$@" ./api
+  PHOTOVAULT_TEST_STORES=real go test -count 1 -timeout 40m "$@" ./api
 fi
