@@ -13,9 +13,10 @@ import (
 	"photovault/vault/blobs"
 )
 
-// arrived sends a photo whole while the key service does not answer, so that
-// it waits to be taken in.
-func (s *stack) arrived() *shot {
+// arrived sends a photo whole while the key service does not answer, and waits
+// until one attempt at taking it in has failed: one that was still running when
+// the test sets the clock forward would put its next far beyond that.
+func (s *stack) arrived(db *sql.DB) *shot {
 	s.Helper()
 	x := s.declare(s.consented(), small())
 	s.keys.down.Store(true)
@@ -23,6 +24,7 @@ func (s *stack) arrived() *shot {
 	half := len(x.sealed) / 2
 	s.patch(up, x.Grant, 0, x.sealed[:half]).ok(204)
 	s.patch(up, x.Grant, half, x.sealed[half:]).ok(204)
+	s.given(db, 1)
 	return x
 }
 
@@ -103,7 +105,7 @@ func TestADamagedUploadWaits(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			s := newStack(t)
 			raw := s.raw(s)
-			x := s.arrived()
+			x := s.arrived(raw)
 			names := s.stagedNames()
 			if len(names) != 2 {
 				t.Fatalf("%d staged objects", len(names))
@@ -143,13 +145,14 @@ func TestADamagedUploadWaits(t *testing.T) {
 func TestAPhotoWaitsForItsUploadKey(t *testing.T) {
 	s := newStack(t)
 	raw := s.raw(s)
-	x := s.arrived()
+	x := s.arrived(raw)
 	_, err := raw.Exec(`CREATE TABLE kept AS SELECT * FROM upload_key`)
 	s.must(err)
 	_, err = raw.Exec(`DELETE FROM upload_key`)
 	s.must(err)
 	s.resume()
 	s.eventually("readiness tells", func() bool { return s.damaged() == 1 })
+	s.given(raw, 2)
 	s.await(x.Photo.ID, vault.Received)
 	_, err = raw.Exec(`INSERT INTO upload_key SELECT * FROM kept`)
 	s.must(err)
@@ -161,11 +164,12 @@ func TestAPhotoWaitsForItsUploadKey(t *testing.T) {
 func TestAPhotoOfAnUnknownKeyIsRejectedInTheEnd(t *testing.T) {
 	s := newStack(t)
 	raw := s.raw(s)
-	x := s.arrived()
+	x := s.arrived(raw)
 	_, err := raw.Exec(`DELETE FROM upload_key`)
 	s.must(err)
 	s.resume()
 	s.eventually("readiness tells", func() bool { return s.damaged() == 1 })
+	s.given(raw, 2)
 	s.clock.advance(73 * time.Hour)
 	if p := s.await(x.Photo.ID, vault.Rejected); p.RejectedCode != "upload_key_unknown" {
 		t.Errorf("rejected as %s", p.RejectedCode)
