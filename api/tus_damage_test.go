@@ -14,8 +14,8 @@ import (
 )
 
 // arrived sends a photo whole while the key service does not answer, and waits
-// until one attempt at taking it in has failed: one that was still running when
-// the test sets the clock forward would put its next far beyond that.
+// until an attempt at taking it in has failed: the next is seconds away, while
+// one that still runs may have read what the test is about to damage.
 func (s *stack) arrived(db *sql.DB) *shot {
 	s.Helper()
 	x := s.declare(s.consented(), small())
