@@ -93,6 +93,48 @@ func TestOneGrantDoesNotKeepOthersOut(t *testing.T) {
 	s.patch(up, y.Grant, 0, make([]byte, 2<<20)).ok(204)
 }
 
+// One account holds sixteen places with all its grants; the uploads of others go on.
+func TestOneAccountOfManyGrantsDoesNotKeepOthersOut(t *testing.T) {
+	s := newStack(t, func(o *options) {
+		o.config = func(c *vault.Config) { c.UploadWait = 500 * time.Millisecond }
+	})
+	patient := s.consented()
+	_, token := s.account("provider")
+	var held []*wire
+	for range 4 {
+		x := s.declareAs(token, patient)
+		for range 4 {
+			w := s.dial(0)
+			lines := s.patchLines(s.create(x.Grant, 3<<20, partial), x.Grant, 0, 0)
+			lines[len(lines)-1] = "Transfer-Encoding: chunked"
+			w.send("", lines...)
+			held = append(held, w)
+		}
+	}
+	x := s.declareAs(token, patient)
+	up := s.create(x.Grant, 1000)
+	body := make([]byte, 1000)
+	s.eventually("the account's places are taken", func() bool {
+		// Until then the places of one that came before the last are free.
+		if a := s.patch(up, x.Grant, 0, body); a.status != http.StatusNoContent {
+			a.problem(503, "unavailable")
+			if a.header.Get("Retry-After") == "" {
+				t.Error("503 without Retry-After")
+			}
+			return true
+		}
+		x = s.declareAs(token, patient)
+		up = s.create(x.Grant, 1000)
+		return false
+	})
+	_, other := s.account("provider")
+	y := s.declareAs(other, patient)
+	s.patch(s.create(y.Grant, 1000), y.Grant, 0, body).ok(204)
+
+	held[0].abort()
+	s.eventually("a place is free again", func() bool { return s.patch(up, x.Grant, 0, body).status == http.StatusNoContent })
+}
+
 // A body that trickles does not hold a buffer for longer than one that stalls.
 func TestABodyThatTricklesEnds(t *testing.T) {
 	s := newStack(t, func(o *options) { o.stall = time.Second })
