@@ -49,26 +49,14 @@ func (c *configCheck) Run(r *run) error {
 
 type configClient struct{ practiceFlag }
 
-func (c *configClient) Run(r *run) (err error) {
-	conf, err := r.config()
-	if err != nil {
-		return err
-	}
-	practice, err := c.practice(conf)
-	if err != nil {
-		return err
-	}
-	harden(nil)
-	s, err := openStores(r.ctx, conf, reading)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, s.Close()) }()
-	out, err := clientSettings(r.ctx, s, conf, practice)
-	if err != nil {
-		return err
-	}
-	return r.printJSON(out)
+func (c *configClient) Run(r *run) error {
+	return r.onStores(reading, c.practiceFlag, func(conf *config.Config, s *stores, practice id.Practice) error {
+		out, err := clientSettings(r.ctx, s, conf, practice)
+		if err != nil {
+			return err
+		}
+		return r.printJSON(out)
+	})
 }
 
 type configExample struct {

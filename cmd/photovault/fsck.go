@@ -1,11 +1,12 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"time"
 
+	"photovault/cmd/photovault/config"
 	"photovault/vault"
+	"photovault/vault/id"
 )
 
 type fsckCommand struct {
@@ -23,21 +24,13 @@ It finds flipped bits, missing, extra and swapped objects, edited, inserted, mis
 rolled-back rows, and says what to do. Exit status 1 means that something was found.`
 }
 
-func (c *fsckCommand) Run(r *run) (err error) {
-	conf, err := r.config()
-	if err != nil {
-		return err
-	}
-	practice, err := c.practice(conf)
-	if err != nil {
-		return err
-	}
-	harden(nil)
-	s, err := openStores(r.ctx, conf, reading)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, s.Close()) }()
+func (c *fsckCommand) Run(r *run) error {
+	return r.onStores(reading, c.practiceFlag, func(conf *config.Config, s *stores, practice id.Practice) error {
+		return c.check(r, conf, s, practice)
+	})
+}
+
+func (c *fsckCommand) check(r *run, conf *config.Config, s *stores, practice id.Practice) error {
 	bar := newProgress(r.err, "checking", r.JSON)
 	last := time.Time{}
 	check := &vault.Fsck{Catalogs: s.catalog, Keys: s.keys, Blobs: s.blobs, Checkpoints: checkpointsOf(conf), Practice: practice,

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -48,17 +47,11 @@ in production it may go on. Examples:
 The folder it makes is the --home (or PHOTOVAULT_HOME) of that practice's clients.`
 }
 
-func (c *practiceAdd) Run(r *run) (err error) {
-	conf, err := r.config()
-	if err != nil {
-		return err
-	}
-	harden(nil)
-	s, err := openStores(r.ctx, conf, serving)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, s.Close()) }()
+func (c *practiceAdd) Run(r *run) error {
+	return r.onStores(serving, practiceFlag{}, func(conf *config.Config, s *stores, _ id.Practice) error { return c.add(r, conf, s) })
+}
+
+func (c *practiceAdd) add(r *run, conf *config.Config, s *stores) error {
 	p := id.New[id.Practice]()
 	h := home(c.Out)
 	if c.Out == "" {
@@ -95,17 +88,11 @@ Its people use:  export PHOTOVAULT_HOME=%s`, p, h.settings(), h.adminToken(), c.
 
 type practiceList struct{}
 
-func (practiceList) Run(r *run) (err error) {
-	conf, err := r.config()
-	if err != nil {
-		return err
-	}
-	harden(nil)
-	s, err := openStores(r.ctx, conf, reading)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, s.Close()) }()
+func (practiceList) Run(r *run) error {
+	return r.onStores(reading, practiceFlag{}, func(_ *config.Config, s *stores, own id.Practice) error { return listPractices(r, s, own) })
+}
+
+func listPractices(r *run, s *stores, own id.Practice) error {
 	list, err := s.catalog.Practices(r.ctx)
 	if err != nil {
 		return err
@@ -113,10 +100,10 @@ func (practiceList) Run(r *run) (err error) {
 	var rows [][]string
 	for _, p := range list {
 		first := ""
-		if p == conf.Practice {
+		if p == own {
 			first = "first"
 		}
 		rows = append(rows, []string{string(p), first})
 	}
-	return r.table(map[string]any{"practices": list, "first": conf.Practice}, "ID\t", rows)
+	return r.table(map[string]any{"practices": list, "first": own}, "ID\t", rows)
 }

@@ -16,6 +16,7 @@ import (
 	"photovault/vault/blobs/dir"
 	"photovault/vault/blobs/s3"
 	"photovault/vault/catalog"
+	"photovault/vault/id"
 	"photovault/vault/keys"
 	"photovault/vault/keys/localkek"
 	"photovault/vault/keys/transit"
@@ -171,6 +172,26 @@ func (s *stores) openObjects(ctx context.Context, c *config.Config, how access) 
 	}
 	s.blobs, s.closers = store, append(s.closers, store)
 	return nil
+}
+
+// onStores runs a command that works on the stores themselves, for the practice
+// that f names, and closes them after it.
+func (r *run) onStores(how access, f practiceFlag, work func(c *config.Config, s *stores, p id.Practice) error) (err error) {
+	conf, err := r.config()
+	if err != nil {
+		return err
+	}
+	practice, err := f.practice(conf)
+	if err != nil {
+		return err
+	}
+	harden(nil)
+	s, err := openStores(r.ctx, conf, how)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.Close()) }()
+	return work(conf, s, practice)
 }
 
 // Close closes what is open, newest first. It may be called twice.

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"photovault/api"
+	"photovault/cmd/photovault/config"
 	"photovault/vault"
 	"photovault/vault/audit"
 	"photovault/vault/id"
@@ -87,21 +88,13 @@ Exit status 1 means that the log is not the one that was written; the message sa
 what was changed and where.`
 }
 
-func (c *auditVerify) Run(r *run) (err error) {
-	conf, err := r.config()
-	if err != nil {
-		return err
-	}
-	practice, err := c.practice(conf)
-	if err != nil {
-		return err
-	}
-	harden(nil)
-	s, err := openStores(r.ctx, conf, reading)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, s.Close()) }()
+func (c *auditVerify) Run(r *run) error {
+	return r.onStores(reading, c.practiceFlag, func(conf *config.Config, s *stores, practice id.Practice) error {
+		return c.verify(r, conf, s, practice)
+	})
+}
+
+func (c *auditVerify) verify(r *run, conf *config.Config, s *stores, practice id.Practice) error {
 	bar := newProgress(r.err, "verifying", r.JSON)
 	report, err := vault.VerifyTrail(r.ctx, s.catalog, checkpointsOf(conf), practice, func(n int64) { bar.update(n<<10, n<<10) })
 	bar.done()
