@@ -184,3 +184,10 @@ func sanitiseFormat(b *testing.B, in []byte) {
 	}
 	b.ReportMetric(float64((cpuTime()-before).Milliseconds())/float64(b.N), "cpu-ms/op")
 }
+
+// What the floor is measured against: walking and decoding in one.
+func BenchmarkDecode(b *testing.B) {
+	subjects(b, func(b *testing.B, in []byte) {
+		measure(b, in, func() error { _, err := codec.Open(in); return err })
+	})
+}

@@ -93,11 +93,11 @@ func CanonicalDisplayP3() []byte { return canonicalDisplayP3 }
 
 func HashPixels(m image.Image) [32]byte { return hashPixels(picture{m, 1}) }
 
-func Shrink(m image.Image) *image.NRGBA { return shrink(m, 1, nil) }
+func Shrink(m image.Image) image.Image { return shrink(m, 1, nil) }
 
-func Thumbnail(m *image.NRGBA) *image.NRGBA { return thumbnail(m) }
+func Thumbnail(m image.Image) image.Image { return thumbnail(m) }
 
-func EncodeSmall(m *image.NRGBA, quality int) ([]byte, error) { return encodeSmall(m, false, quality) }
+func EncodeSmall(m image.Image, quality int) ([]byte, error) { return encodeSmall(m, false, quality) }
 
 // Streams returns the coded pictures of a HEIC file as byte streams (ITU-T H.265 annex B), and their size.
 func Streams(in []byte) (out [][]byte, w, h int) {
@@ -147,4 +147,23 @@ func RebuildHEIC(in []byte, lim wire.Limits) ([]byte, []wire.Removed, error) {
 		return nil, nil, refuse(CodeCoding, "would be coded anew")
 	}
 	return l.rebuild().join(), l.removed, nil
+}
+
+// Open walks and decodes an image.
+func Open(p []byte) (image.Image, error) {
+	l, err := parseJPEG(p, toScan, noLimits)
+	if err != nil {
+		return nil, err
+	}
+	return l.open()
+}
+
+// Rebuild writes what Open accepts.
+func Rebuild(p []byte) ([]byte, error) {
+	l, err := parseJPEG(p, toScan, noLimits)
+	if err != nil {
+		return nil, err
+	}
+	err = l.walk()
+	return l.rebuild().join(), err
 }

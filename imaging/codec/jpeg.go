@@ -42,14 +42,11 @@ func sanitiseJPEG(in []byte, lim wire.Limits) (wire.Answer, error) {
 			return wire.Answer{}, err
 		}
 	}
-	if err := l.walk(); err != nil {
-		return wire.Answer{}, err
-	}
-	original := l.rebuild()
-	img, err := l.decode(original)
+	img, err := l.open()
 	if err != nil {
 		return wire.Answer{}, err
 	}
+	original := l.rebuild()
 	f := wire.Findings{
 		Format: "jpeg", Width: l.width, Height: l.height,
 		CaptureTime: facts.captureTime, Orientation: facts.orientation,
@@ -94,15 +91,15 @@ func scanJPEG(in []byte, lim wire.Limits) (wire.Seen, error) {
 	if err != nil {
 		return wire.Seen{}, refuse(CodeUnsafe, "a rendition is not readable: %v", err)
 	}
-	if err := l.walk(); err != nil {
+	if l.model == modelCMYK {
+		return wire.Seen{}, refuse(CodeUnsafe, "a rendition in four inks")
+	}
+	img, err := l.open()
+	if err != nil {
 		return wire.Seen{}, refuse(CodeUnsafe, "a rendition is not sound: %v", err)
 	}
-	if l.model == modelCMYK || !l.rebuild().equal(in) {
+	if !l.rebuild().equal(in) {
 		return wire.Seen{}, refuse(CodeUnsafe, "a rendition holds more than its picture")
-	}
-	img, err := l.decode(pieces{in})
-	if err != nil {
-		return wire.Seen{}, refuse(CodeUnsafe, "a rendition does not decode: %v", err)
 	}
 	return wire.Seen{ContentType: "image/jpeg", Width: l.width, Height: l.height, Pixels: hashPixels(picture{img, 1})}, nil
 }

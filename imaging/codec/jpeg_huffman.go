@@ -14,6 +14,8 @@ type huffSpec struct {
 	fast [1 << lookBits]uint16
 	// For longer codes: the first code of each length, and the index of its value.
 	first, index [17]int32
+
+	short *[1 << lookBits]shortValue // of an AC table that a scan is decoded with
 }
 
 const lookBits = 10

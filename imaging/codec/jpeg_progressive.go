@@ -86,21 +86,12 @@ func (d *band) block(c scanComponent, b *[64]int16) bool {
 	return d.refineAC(d.s.ac[c.ta], b)
 }
 
-// extend turns size bits into a signed value (T.81 F.2.2.1).
-func (d *band) extend(size int) int32 {
-	v := int32(d.r.take(size))
-	if size > 0 && v < 1<<(size-1) {
-		v -= 1<<size - 1
-	}
-	return v
-}
-
 func (d *band) firstDC(c scanComponent, b *[64]int16) bool {
 	size, ok := d.r.value(d.s.dc[c.td])
 	if !ok {
 		return false
 	}
-	d.lastDC[c.index] += d.extend(int(size))
+	d.lastDC[c.index] += d.r.extend(int(size))
 	v := d.lastDC[c.index] << d.s.al
 	if v < -maxDC-1 || v > maxDC || d.lastDC[c.index] < -maxDC-1 || d.lastDC[c.index] > maxDC {
 		return false
@@ -128,7 +119,7 @@ func (d *band) firstAC(h *huffSpec, b *[64]int16) bool {
 			return false
 		}
 		if size != 0 {
-			x := d.extend(size) << d.s.al
+			x := d.r.extend(size) << d.s.al
 			if size > 10 || x < -maxAC || x > maxAC {
 				return false
 			}

@@ -8,8 +8,11 @@ const maxBlockVisits = 32 << 20
 // decoder's tolerance hides: image data that ends early, data behind the last block of a scan,
 // scans that overwrite one another. It sets scan.keep to the parts that belong to the image, and of a
 // progressive image it collects the coefficients.
-func (l *jpegLayout) walk() error {
-	w := walker{l: l}
+func (l *jpegLayout) walk() error { return l.follow(nil) }
+
+// follow walks, and decodes a sequential image to planes where there are any.
+func (l *jpegLayout) follow(p *planes) error {
+	w := walker{l: l, planes: p}
 	for i := range l.comps {
 		for k := range w.state[i] {
 			w.state[i][k] = -1
@@ -24,7 +27,8 @@ func (l *jpegLayout) walk() error {
 }
 
 type walker struct {
-	l *jpegLayout
+	l      *jpegLayout
+	planes *planes // to decode to, or nil
 	// state holds, for each coefficient, the bit down to which it has been coded; -1 when not yet.
 	state  [4][64]int8
 	visits int64
@@ -158,9 +162,12 @@ func (s *scan) hold(p []byte) {
 // interval walks n units beginning with number first.
 func (w *walker) interval(r *bitReader, s *scan, order []scanComponent, first, n int) error {
 	ok := false
-	if w.l.sof == mSOF2 {
+	switch {
+	case w.l.sof == mSOF2:
 		ok = w.l.progressiveInterval(r, s, first, n)
-	} else {
+	case w.planes != nil:
+		ok = w.l.decodeSequential(w.planes, r, s, first, n)
+	default:
 		ok = walkSequential(r, s, order, n)
 	}
 	// Codes that cannot be are also what follows once the data has run out.

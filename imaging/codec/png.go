@@ -58,7 +58,9 @@ func addAll(a wire.Answer, img image.Image, original pieces, contentType string,
 	_, gray := img.(*image.Gray)
 	_, gray16 := img.(*image.Gray16)
 	web := shrink(forResize(img), orient, c.conv)
-	flatten(web)
+	if m, ok := web.(*image.NRGBA); ok {
+		flatten(m)
+	}
 	if err := addSmall(&a, web, gray || gray16); err != nil {
 		return wire.Answer{}, err
 	}

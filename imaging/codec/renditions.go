@@ -28,7 +28,7 @@ func fit(w, h, side int) (int, int) {
 
 // addSmall adds the web and thumb renditions, of any format, to an answer that has room for three. web
 // is opaque, upright and in sRGB.
-func addSmall(a *wire.Answer, web *image.NRGBA, gray bool) error {
+func addSmall(a *wire.Answer, web image.Image, gray bool) error {
 	small := web
 	for i, r := range []struct {
 		name    string
@@ -42,25 +42,75 @@ func addSmall(a *wire.Answer, web *image.NRGBA, gray bool) error {
 			return err
 		}
 		a.Renditions[i+1] = wire.Rendition{Name: r.name, ContentType: "image/jpeg",
-			Width: small.Rect.Dx(), Height: small.Rect.Dy(), Data: data}
+			Width: small.Bounds().Dx(), Height: small.Bounds().Dy(), Data: data}
 	}
 	return nil
 }
 
 // shrink makes the web picture from the decoded original: resized while it still lies as it was
-// taken, then turned, then converted, so that the costly steps see few pixels.
-func shrink(src image.Image, orient int, c *conversion) *image.NRGBA {
+// taken, then turned, then converted, so that the costly steps see few pixels. Grey and YCbCr stay so,
+// with chroma for each pixel, unless they are to be converted.
+func shrink(src image.Image, orient int, c *conversion) image.Image {
 	b := src.Bounds()
 	w, h := fit(b.Dx(), b.Dy(), webSide)
-	m := turn(resize.Resize(src, w, h, resize.Lanczos), orient)
+	m := turn(reduce(src, w, h), orient)
 	if c != nil {
-		c.apply(m)
+		n := resize.Clone(m)
+		c.apply(n)
+		return n
 	}
 	return m
 }
 
-// turn applies an EXIF orientation. resize counts angles against the clock.
-func turn(m *image.NRGBA, orient int) *image.NRGBA {
+// reduce resizes a picture.
+func reduce(m image.Image, w, h int) image.Image {
+	switch m := m.(type) {
+	case *image.Gray:
+		return reduceGray(m, w, h)
+	case *image.YCbCr:
+		return reduceYCC(m, w, h)
+	}
+	return resize.Resize(m, w, h, resize.Lanczos)
+}
+
+// thumbnail makes the thumb picture from the web picture.
+func thumbnail(web image.Image) image.Image {
+	b := web.Bounds()
+	w, h := fit(b.Dx(), b.Dy(), thumbSide)
+	if w == b.Dx() && h == b.Dy() {
+		return web
+	}
+	return reduce(web, w, h)
+}
+
+// turn applies an EXIF orientation to a picture that reduce gave.
+func turn(m image.Image, orient int) image.Image {
+	if orient <= 1 {
+		return m
+	}
+	src := picture{m, orient}
+	w, h := src.size()
+	switch m := m.(type) {
+	case *image.Gray:
+		out := image.NewGray(image.Rect(0, 0, w, h))
+		for y := range h {
+			src.fill(y, [][]byte{out.Pix[y*w : y*w+w]})
+		}
+		return out
+	case *image.YCbCr:
+		out := image.NewYCbCr(image.Rect(0, 0, w, h), image.YCbCrSubsampleRatio444)
+		for y := range h {
+			src.fill(y, [][]byte{out.Y[y*w : y*w+w], out.Cb[y*w : y*w+w], out.Cr[y*w : y*w+w]})
+		}
+		return out
+	case *image.NRGBA:
+		return turnNRGBA(m, orient)
+	}
+	return m
+}
+
+// turnNRGBA is for pictures of pixels. resize counts angles against the clock.
+func turnNRGBA(m *image.NRGBA, orient int) *image.NRGBA {
 	switch orient {
 	case 2:
 		return resize.FlipH(m)
@@ -80,24 +130,17 @@ func turn(m *image.NRGBA, orient int) *image.NRGBA {
 	return m
 }
 
-// thumbnail makes the thumb picture from the web picture.
-func thumbnail(web *image.NRGBA) *image.NRGBA {
-	w, h := fit(web.Rect.Dx(), web.Rect.Dy(), thumbSide)
-	if w == web.Rect.Dx() && h == web.Rect.Dy() {
-		return web
-	}
-	return resize.Resize(web, w, h, resize.Lanczos)
-}
-
 // encodeSmall codes a rendition and brings it into the canonical form of rebuild.
-func encodeSmall(m *image.NRGBA, gray bool, quality int) ([]byte, error) {
-	var src image.Image = &image.RGBA{Pix: m.Pix, Stride: m.Stride, Rect: m.Rect} // opaque: the same bytes
-	if gray {
-		g := image.NewGray(m.Rect)
-		for i := range g.Pix {
-			g.Pix[i] = m.Pix[4*i]
+func encodeSmall(src image.Image, gray bool, quality int) ([]byte, error) {
+	if m, ok := src.(*image.NRGBA); ok {
+		src = &image.RGBA{Pix: m.Pix, Stride: m.Stride, Rect: m.Rect} // opaque: the same bytes
+		if gray {
+			g := image.NewGray(m.Rect)
+			for i := range g.Pix {
+				g.Pix[i] = m.Pix[4*i]
+			}
+			src = g
 		}
-		src = g
 	}
 	var buf bytes.Buffer
 	if err := jpeg.Encode(&buf, src, &jpeg.Options{Quality: quality}); err != nil {

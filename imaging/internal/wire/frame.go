@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+
+	"photovault/imaging/internal/pages"
 )
 
 // A frame is: magic (4 bytes) ‖ uint32 length of head ‖ head ‖ blobs back to back, their lengths
@@ -83,7 +85,7 @@ func readBlobs(r io.Reader, lens []int64, max int64) ([][]byte, error) {
 	}
 	out := make([][]byte, len(lens))
 	for i, n := range lens {
-		out[i] = make([]byte, n)
+		out[i] = pages.Advise(make([]byte, n))
 		if _, err := io.ReadFull(r, out[i]); err != nil {
 			return nil, short(err)
 		}
