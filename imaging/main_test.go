@@ -22,17 +22,6 @@ func TestMain(m *testing.M) {
 			os.Exit(codec.WorkerMain(os.Stdin, os.Stdout, os.Args[2:]))
 		case "faulty-worker":
 			os.Exit(faultyWorker(os.Args[2:]))
-		case "strip": // a whole process that does nothing else, for benchmarks
-			in, err := io.ReadAll(os.Stdin)
-			if err != nil {
-				os.Exit(1)
-			}
-			out, err := codec.Strip(in, wire.Limits{MaxPixels: 80e6, MaxSide: 65500, MemoryBytes: 1 << 30})
-			if err != nil {
-				os.Exit(1)
-			}
-			_, _ = os.Stdout.Write(out)
-			os.Exit(0)
 		case "silent-worker":
 			os.Exit(0)
 		case "unfenced-worker":

@@ -29,7 +29,9 @@ func pool(t testing.TB, cfg imaging.Config, kind string) *imaging.Pool {
 	if runtime.GOOS != "linux" {
 		t.Skip("media workers are fenced on Linux only")
 	}
-	cfg.Command = []string{"/proc/self/exe", kind}
+	if cfg.Command == nil {
+		cfg.Command = []string{"/proc/self/exe", kind}
+	}
 	if cfg.Logger == nil {
 		cfg.Logger = quiet
 	}

@@ -16,11 +16,20 @@ var noLimits = wire.Limits{MaxPixels: math.MaxInt64, MaxSide: math.MaxInt64, Mem
 // Strip rewrites a JPEG from its allow-list of segments. It decodes nothing and does not yet notice
 // data hidden behind the last block of a scan: sanitising walks the image as well.
 func Strip(in []byte, lim wire.Limits) ([]byte, error) {
+	p, err := StripPieces(in, lim)
+	if err != nil {
+		return nil, err
+	}
+	return pieces(p).join(), nil
+}
+
+// StripPieces does the same without joining what it keeps: most of it lies in the input.
+func StripPieces(in []byte, lim wire.Limits) ([][]byte, error) {
 	l, err := parseJPEG(in, toScan, lim)
 	if err != nil {
 		return nil, err
 	}
-	return l.rebuild().join(), nil
+	return l.rebuild(), nil
 }
 
 // sanitiseJPEG turns an upload into its renditions. The original comes in pieces.

@@ -50,7 +50,7 @@ func (l *jpegLayout) newPlanes() *planes {
 		m.Rect = shown
 		p.img = m
 	} else {
-		m := image.NewYCbCr(whole, ratios[first.h/l.comps[1].h<<4|first.v/l.comps[1].v])
+		m := image.NewYCbCr(whole, ratio(first, l.comps[1]))
 		p.comp[0] = plane{pix: pages.Advise(m.Y), stride: m.YStride}
 		p.comp[1] = plane{pix: pages.Advise(m.Cb), stride: m.CStride}
 		p.comp[2] = plane{pix: pages.Advise(m.Cr), stride: m.CStride}
@@ -63,9 +63,21 @@ func (l *jpegLayout) newPlanes() *planes {
 	return p
 }
 
-var ratios = map[byte]image.YCbCrSubsampleRatio{
-	0x11: image.YCbCrSubsampleRatio444, 0x12: image.YCbCrSubsampleRatio440, 0x21: image.YCbCrSubsampleRatio422,
-	0x22: image.YCbCrSubsampleRatio420, 0x41: image.YCbCrSubsampleRatio411, 0x42: image.YCbCrSubsampleRatio410,
+// ratio names the sampling factors of a component against those of the first.
+func ratio(first, c component) image.YCbCrSubsampleRatio {
+	switch [2]byte{first.h / c.h, first.v / c.v} {
+	case [2]byte{1, 2}:
+		return image.YCbCrSubsampleRatio440
+	case [2]byte{2, 1}:
+		return image.YCbCrSubsampleRatio422
+	case [2]byte{2, 2}:
+		return image.YCbCrSubsampleRatio420
+	case [2]byte{4, 1}:
+		return image.YCbCrSubsampleRatio411
+	case [2]byte{4, 2}:
+		return image.YCbCrSubsampleRatio410
+	}
+	return image.YCbCrSubsampleRatio444
 }
 
 // steps reads a quantisation table as it stands in a DQT segment.

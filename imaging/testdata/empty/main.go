@@ -1,0 +1,4 @@
+// Command empty does nothing: what starting and ending a process costs.
+package main
+
+func main() {}
