@@ -73,7 +73,7 @@ func sanitiseJPEG(in []byte, lim wire.Limits) (wire.Answer, error) {
 	if err := addSmall(&a, shrink(img, facts.orientation, colour.conv), l.model == modelGray); err != nil {
 		return wire.Answer{}, err
 	}
-	var view rows = picture{img, facts.orientation}
+	view := upright(picture{img, facts.orientation})
 	if view.model() == modelRGB && l.model == modelCMYK {
 		view = luminous{view}
 	}

@@ -201,6 +201,10 @@ func (e *jpegEncoder) coded(c *encComponent, b *[64]int16) {
 }
 
 func (q *encQuant) divide(v int32, nat byte) int32 {
+	// Most are nearer to nothing than to a step.
+	if half := q.half[nat]; uint32(v)+half-1 < 2*half-1 {
+		return 0
+	}
 	if v < 0 {
 		return -int32(uint64(uint32(-v)+q.half[nat]) * q.recip[nat] >> 32)
 	}

@@ -109,11 +109,9 @@ func fillYCC(m *image.YCbCr, sx, sy, dx, dy int, ch [][]byte) {
 	hs, vs := subsampling(m.SubsampleRatio)
 	if dx == 1 {
 		copy(luma, m.Y[at:])
-		row := (sy >> vs) * m.CStride
-		for i := range cb {
-			c := row + i>>hs
-			cb[i], cr[i] = m.Cb[c], m.Cr[c]
-		}
+		row := (sy>>vs)*m.CStride + sx>>hs
+		repeat(cb, m.Cb[row:], hs)
+		repeat(cr, m.Cr[row:], hs)
 		return
 	}
 	for i := range luma {
@@ -121,6 +119,86 @@ func fillYCC(m *image.YCbCr, sx, sy, dx, dy int, ch [][]byte) {
 		luma[i], cb[i], cr[i] = m.Y[at], m.Cb[c], m.Cr[c]
 		at += step
 		sx += dx
+		sy += dy
+	}
+}
+
+// repeat fills a row from one that is subsampled by 1<<hs.
+func repeat(dst, src []byte, hs int) {
+	switch hs {
+	case 0:
+		copy(dst, src)
+	case 1:
+		pairs := src[:len(dst)/2]
+		for i, v := range pairs {
+			dst[2*i], dst[2*i+1] = v, v
+		}
+		if len(dst)&1 == 1 {
+			dst[len(dst)-1] = src[len(dst)/2]
+		}
+	default:
+		for i := range dst {
+			dst[i] = src[i>>hs]
+		}
+	}
+}
+
+// sideways is a picture that lies on its side, of separate planes. Its rows are the source's columns: they are read
+// eight at once, since what the processor fetches for one holds the others.
+type sideways struct {
+	picture
+	first int         // row of the band that is held
+	band  [8][][]byte // nil until one is
+}
+
+// upright returns the picture to be read row by row.
+func upright(p picture) rows {
+	switch p.img.(type) {
+	case *image.Gray, *image.YCbCr:
+		if p.orient >= 5 {
+			return &sideways{picture: p, first: -8}
+		}
+	}
+	return p
+}
+
+func (p *sideways) fill(y int, ch [][]byte) {
+	if y < p.first || y >= p.first+8 {
+		p.load(y)
+	}
+	for c := range ch {
+		copy(ch[c], p.band[y-p.first][c])
+	}
+}
+
+// load reads the band that begins with row y.
+func (p *sideways) load(y int) {
+	w, h := p.size()
+	p.first = y
+	var at [8]int // columns of the source
+	n := min(8, h-y)
+	for k := range n {
+		if p.band[k] == nil {
+			p.band[k] = channels(p.model(), w)
+		}
+		at[k], _, _, _ = p.path(y + k)
+	}
+	_, sy, _, dy := p.path(y)
+	for i := range w {
+		switch m := p.img.(type) {
+		case *image.Gray:
+			row := m.Pix[sy*m.Stride:]
+			for k, x := range at[:n] {
+				p.band[k][0][i] = row[x]
+			}
+		case *image.YCbCr:
+			hs, vs := subsampling(m.SubsampleRatio)
+			luma, c := m.Y[sy*m.YStride:], (sy>>vs)*m.CStride
+			cb, cr := m.Cb[c:], m.Cr[c:]
+			for k, x := range at[:n] {
+				p.band[k][0][i], p.band[k][1][i], p.band[k][2][i] = luma[x], cb[x>>hs], cr[x>>hs]
+			}
+		}
 		sy += dy
 	}
 }
