@@ -63,7 +63,7 @@ func (l *jpegLayout) newPlanes() *planes {
 	return p
 }
 
-// ratio names the sampling factors of a component against those of the first.
+// ratio names the sampling factors of the first component against those of another.
 func ratio(first, c component) image.YCbCrSubsampleRatio {
 	switch [2]byte{first.h / c.h, first.v / c.v} {
 	case [2]byte{1, 2}:
@@ -80,8 +80,12 @@ func ratio(first, c component) image.YCbCrSubsampleRatio {
 	return image.YCbCrSubsampleRatio444
 }
 
-// steps reads a quantisation table as it stands in a DQT segment.
+// steps reads a quantisation table as it stands in a DQT segment. A component that no scan codes may have
+// none; the image is refused at its end.
 func steps(t []byte) (q [64]int32) {
+	if t == nil {
+		return q
+	}
 	for k := range q {
 		if t[0]>>4 == 0 {
 			q[k] = int32(t[1+k])

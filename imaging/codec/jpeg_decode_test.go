@@ -67,6 +67,27 @@ func TestDecodedSamplesAreThoseOfImageJPEG(t *testing.T) {
 	}
 }
 
+// A component that no scan codes need not have a quantisation table, and is missed only at the end.
+func TestComponentThatIsNeverCodedIsRefused(t *testing.T) {
+	in := testdata(t, "separate-scans.jpg")["separate-scans.jpg"]
+	sof := bytes.Index(in, []byte{0xFF, 0xC0})
+	if sof < 0 {
+		t.Fatal("no frame header")
+	}
+	out := bytes.Clone(in)
+	out[sof+4+6+3*2+2] = 3 // the table of the third component
+	first := bytes.Index(out, []byte{0xFF, 0xDA})
+	second := first + 2 + bytes.Index(out[first+2:], []byte{0xFF, 0xDA})
+	third := second + 2 + bytes.Index(out[second+2:], []byte{0xFF, 0xDA})
+	out = append(out[:third], 0xFF, 0xD9)
+	if got := code(out); got != codec.CodeTruncated {
+		t.Error(got)
+	}
+	if _, err := codec.Open(out); codeOf(err) != codec.CodeTruncated {
+		t.Error(err)
+	}
+}
+
 // requantised replaces the steps of all quantisation tables.
 func requantised(in []byte, step func() byte) []byte {
 	out := bytes.Clone(in)

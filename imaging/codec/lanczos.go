@@ -111,7 +111,7 @@ func resizePlane(dst []byte, w, h int, src []byte, stride int, columns, rows []w
 	}
 }
 
-// across4 sums up four rows, in registers like eight.
+// across4 sums up four rows. It is a function of its own so that its sums stay in registers.
 //
 //go:noinline
 func across4(words, weights []int64) (upper, lower int64) {
