@@ -68,13 +68,14 @@ func build(b *testing.B, pkg string, flags ...string) string {
 
 // Stripping alone, in place, a whole process each. The program is built without the decoder of HEIC, which is half
 // of what there is to load. The floors are processes that do nothing at all: of Go, and of Go with the FIPS module, which
-// tests itself when it starts.
+// tests itself when it starts; and copying the file.
 func BenchmarkStripAgainstPeers(b *testing.B) {
 	in := large(b)
 	b.Run("photovault", func(b *testing.B) { peer(b, in, build(b, "./testdata/strip"), "FILE") })
 	b.Run("floor empty program", func(b *testing.B) { peer(b, in, build(b, "./testdata/empty")) })
 	b.Run("floor empty program with FIPS", func(b *testing.B) { peer(b, in, build(b, "./testdata/fips")) })
 	b.Run("floor true", func(b *testing.B) { peer(b, in, "true") })
+	b.Run("floor cp", func(b *testing.B) { peer(b, in, "cp", "FILE", "copy.jpg") })
 	b.Run("exiftool", func(b *testing.B) { peer(b, in, "exiftool", "-q", "-overwrite_original", "-all=", "FILE") })
 	b.Run("mat2", func(b *testing.B) { peer(b, in, "mat2", "--inplace", "FILE") })
 }
