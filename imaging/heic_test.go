@@ -25,11 +25,12 @@ func hevcPool(t testing.TB, cfg imaging.Config) *imaging.Pool {
 }
 
 func TestRealHEICsPass(t *testing.T) {
-	p := hevcPool(t, imaging.Config{WallClock: time.Minute})
+	m := &meter{}
+	p := hevcPool(t, imaging.Config{WallClock: 2 * time.Minute, Logger: m.logger()})
+	m.take()
 	for name, in := range photos(t, "*.heic") {
-		start := time.Now()
 		r, err := p.Process(context.Background(), in)
-		took := time.Since(start)
+		took := m.take()
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 			continue
@@ -43,12 +44,13 @@ func TestRealHEICsPass(t *testing.T) {
 		if err != nil || !bytes.Equal(again.Renditions[0].Data, r.Renditions[0].Data) || len(again.Findings.Removed) != 0 {
 			t.Errorf("%s: sanitising twice differs: %v", name, err)
 		}
-		t.Logf("%s: %v, larger worker %d MiB resident", name, took.Round(time.Millisecond), f.WorkerMaxRSS>>20)
+		m.take()
+		t.Logf("%s: %v of computing in %d workers, %d MiB resident at most", name, took.cpu.Round(time.Millisecond), took.workers, took.peak>>20)
 	}
 }
 
 func TestHEICAmongOthers(t *testing.T) {
-	p := hevcPool(t, imaging.Config{WallClock: time.Minute})
+	p := hevcPool(t, imaging.Config{WallClock: 2 * time.Minute})
 	o := specimen.FullHEIC("grid", 1)
 	for i, in := range [][]byte{specimen.HEIC(o), specimen.JPEG(specimen.Full(64, 64, 1)), specimen.HEIC(o)} {
 		r, err := p.Process(context.Background(), in)

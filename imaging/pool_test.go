@@ -245,22 +245,6 @@ func TestLimitsAreKept(t *testing.T) {
 	}
 }
 
-func TestBrokenFilesAreRefusedWithinASecond(t *testing.T) {
-	p := pool(t, imaging.Config{MemoryBytes: 128 << 20}, "media-worker")
-	var count int
-	var slowest time.Duration
-	for _, b := range specimen.AllBroken() {
-		start := time.Now()
-		_, err := p.Process(context.Background(), b.Data)
-		d := time.Since(start)
-		if codeOf(err) != b.Code || d > time.Second {
-			t.Errorf("%s: %v after %v", b.Name, err, d)
-		}
-		count, slowest = count+1, max(slowest, d)
-	}
-	t.Logf("%d bombs and broken files, slowest refusal %v", count, slowest)
-}
-
 // The header tells what a photo will need: the worker's memory limit itself is never what refuses it.
 func TestWhatDoesNotFitIsRefusedOnItsHeader(t *testing.T) {
 	p := pool(t, imaging.Config{MemoryBytes: 48 << 20}, "media-worker")

@@ -51,6 +51,10 @@ const maxGrowth = 3
 // it and all workers together may have that much.
 func (w *work) run(ctx context.Context, q wire.Request) (wire.Answer, error) {
 	bytes := w.pool.cfg.UsualBytes
+	if w.hevc {
+		// What the first worker needed the second will: making one ready only to be told so takes longest.
+		bytes = w.bytes
+	}
 	for grown := 0; ; grown++ {
 		a, err := w.retried(ctx, q, bytes)
 		if err != nil || a.Code == "" {
@@ -94,6 +98,7 @@ func (w *work) once(ctx context.Context, q wire.Request, bytes int64) (a wire.An
 	q.Limits = wire.Limits{MaxPixels: p.cfg.Limits.MaxPixels, MaxSide: p.cfg.Limits.MaxSide, MemoryBytes: bytes}
 	a, err = one.ask(limited, q, p.maxAnswer())
 	w.peak = max(w.peak, one.peak)
+	p.cfg.Logger.Debug("imaging: media worker ended", "cpu", one.cpu(), "resident", one.peak, "answered", err == nil)
 	switch {
 	case err != nil && ctx.Err() != nil:
 		return wire.Answer{}, false, context.Cause(ctx)

@@ -121,6 +121,14 @@ func (w *worker) end() {
 	w.closePipes()
 }
 
+// cpu is the processor time that an ended worker has used, starting included.
+func (w *worker) cpu() time.Duration {
+	if w.state == nil {
+		return 0
+	}
+	return w.state.UserTime() + w.state.SystemTime()
+}
+
 // verdict says what a worker that did not answer died of.
 func (w *worker) verdict(timedOut bool) *Refusal {
 	status, _ := w.state.Sys().(syscall.WaitStatus)

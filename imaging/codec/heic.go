@@ -18,6 +18,9 @@ func sanitiseHEIC(in []byte, lim wire.Limits) (wire.Answer, error) {
 	if err != nil {
 		return wire.Answer{}, err
 	}
+	if err := l.checkProportion(); err != nil {
+		return wire.Answer{}, err
+	}
 	kept := !l.loose && !l.colour.foreign
 	why := toSanitise
 	if !kept {

@@ -55,6 +55,15 @@ func (l *jpegLayout) frameHeader(marker byte, body []byte, lim wire.Limits) erro
 	} else if err := checkSampling(l.comps); err != nil {
 		return err
 	}
+	if l.why >= toSanitise {
+		bytes := int64(n)
+		if n == 4 {
+			bytes = 8 // what four inks show is looked up in four dimensions
+		}
+		if err := checkProportion(int64(l.width)*int64(l.height), bytes, int64(l.inputSize)); err != nil {
+			return err
+		}
+	}
 	return checkMemory(l, l.why, lim)
 }
 

@@ -17,6 +17,12 @@ func sanitisePNG(in []byte, lim wire.Limits) (wire.Answer, error) {
 	if err != nil {
 		return wire.Answer{}, err
 	}
+	pixels := int64(l.width) * int64(l.height)
+	laidOut := l.pngHeader
+	laidOut.interlaced = false
+	if err := checkProportion(pixels, laidOut.decodedBytes(l.trns != nil)/pixels, int64(l.size)); err != nil {
+		return wire.Answer{}, err
+	}
 	facts := readEXIF(l.exif)
 	if l.colour.class == "none" && facts.adobeRGB {
 		l.colour = judgeRGB(adobeRGB(), l.kind == pngGray || l.kind == pngGrayAlpha)

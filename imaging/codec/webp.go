@@ -20,6 +20,13 @@ func sanitiseWebP(in []byte, lim wire.Limits) (wire.Answer, error) {
 	if err != nil {
 		return wire.Answer{}, err
 	}
+	bytes := int64(4) // it may become a PNG
+	if l.lossless != nil {
+		bytes = 6 // and its transforms are undone one after the other
+	}
+	if err := checkProportion(int64(l.width)*int64(l.height), bytes, int64(l.size)); err != nil {
+		return wire.Answer{}, err
+	}
 	facts := readEXIF(l.exif)
 	if l.colour.class == "none" && facts.adobeRGB {
 		l.colour = judgeRGB(adobeRGB(), false)

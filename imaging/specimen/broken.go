@@ -19,10 +19,11 @@ func Bombs() []Broken {
 		{"65500×65500 pixels", "too_many_pixels", withSize(plain, 65500, 65500)},
 		{"12000×12000 pixels", "too_many_pixels", withSize(plain, 12000, 12000)},
 		{"a side of 65535", "too_many_pixels", withSize(plain, 65535, 16)},
-		{"progressive, 8000×6000", "too_many_pixels", progressive(8000, 6000, 2)},
+		{"progressive, 8000×6000", "too_complex", progressive(8000, 6000, 2)},
 		{"progressive, 100 empty scans", "corrupt", progressive(1000, 1000, 100)},
 		{"more scans than the standard has bits", "too_complex", progressive(16, 16, 200)},
-		{"wide but empty", "truncated", withSize(plain, 6000, 4000)},
+		{"wide but empty", "truncated", withSize(plain, 4000, 3000)},
+		{"wider and empty", "too_complex", withSize(plain, 6000, 4000)},
 	}
 }
 

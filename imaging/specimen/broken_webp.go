@@ -38,7 +38,7 @@ func BrokenWebP() []Broken {
 		{"WebP: a frame without its start code", "corrupt", edit(lossy, 23, 0)},
 		{"WebP: a frame without width", "corrupt", edit(lossy, 26, 0, 0)},
 		{"WebP: a frame of 16383×16383 pixels", "too_many_pixels", edit(lossy, 26, 0xFF, 0x3F, 0xFF, 0x3F)},
-		{"WebP: a frame of 8000×8000 pixels and no more data", "too_many_pixels", edit(lossy, 26, 0x40, 0x1F, 0x40, 0x1F)},
+		{"WebP: a frame of 8000×8000 pixels and no more data", "too_complex", edit(lossy, 26, 0x40, 0x1F, 0x40, 0x1F)},
 		{"WebP: a frame of more rows than it has", "truncated", edit(lossy, 26, 121, 0, 0xFF, 0x0F)},
 		{"WebP: a first partition longer than the frame", "truncated", edit(lossy, 22, 0xFF)},
 		{"WebP: a partition longer than the frame", "truncated", edit(partitions, first, 0xFF, 0xFF, 0xFF)},

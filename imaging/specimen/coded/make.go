@@ -10,9 +10,9 @@ package main
 
 import (
 	"bytes"
-	"encoding/binary"
 	"image"
 	"image/color"
+	"image/draw"
 	"image/png"
 	"log"
 	"os"
@@ -48,6 +48,9 @@ func main() {
 		}
 	}
 	encode(dir, "10-bit", deep, "-b", "10", "-p", "chroma=420")
+	flat := image.NewRGBA(image.Rect(0, 0, 512, 512))
+	draw.Draw(flat, flat.Rect, image.NewUniform(color.RGBA{200, 180, 170, 255}), image.Point{}, draw.Src)
+	encode(dir, "flat-512", flat, "-p", "chroma=420")
 	encode(dir, "gray", specimen.Picture(96, 64, 11, true))
 }
 
@@ -80,32 +83,9 @@ func encode(dir, name string, m image.Image, args ...string) {
 	if err != nil {
 		log.Fatal(err)
 	}
-	config := body(file, "hvcC")
-	data := body(file, "mdat")
-	var kept []byte
-	for len(data) > 4 {
-		n := 4 + int(binary.BigEndian.Uint32(data))
-		if data[4]>>1 < 32 { // slices
-			kept = append(kept, data[:n]...)
-		}
-		data = data[n:]
-	}
-	if kept == nil {
-		log.Fatal(name, ": no picture in it")
-	}
-	b := binary.BigEndian.AppendUint32(nil, uint32(len(config)))
-	b = append(append(b, config...), kept...)
+	b := specimen.Coded(file)
 	if err := os.WriteFile(name+".hevc", b, 0o644); err != nil {
 		log.Fatal(err)
 	}
 	log.Print(name, " ", len(b))
-}
-
-// body returns the body of the first box of a kind, wherever it lies.
-func body(file []byte, kind string) []byte {
-	at := bytes.Index(file, []byte(kind))
-	if at < 4 {
-		log.Fatal("no box ", kind)
-	}
-	return file[at+4 : at-4+int(binary.BigEndian.Uint32(file[at-4:]))]
 }
