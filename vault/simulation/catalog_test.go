@@ -197,9 +197,10 @@ func (c *practiceCatalog) DeadObjects(ctx context.Context, owner string) ([]vaul
 	return read(ctx, c, "DeadObjects"+name(c, owner), func(ctx context.Context) ([]vault.DeadObject, error) { return c.Catalog.DeadObjects(ctx, owner) })
 }
 
+// AddUpload does not happen late: it locks the photo, so that a newer upload
+// of it waits until a commit that is on its way is done, or has not happened.
 func (c *practiceCatalog) AddUpload(ctx context.Context, u *vault.Upload, e *audit.Entry) error {
-	entry := *e
-	return c.commit(ctx, "AddUpload of"+name(c, u.Photo), func(ctx context.Context) error { return c.Catalog.AddUpload(ctx, u, &entry) })
+	return c.write(ctx, "AddUpload of"+name(c, u.Photo), func(ctx context.Context) error { return c.Catalog.AddUpload(ctx, u, e) })
 }
 
 func (c *practiceCatalog) Upload(ctx context.Context, u id.Upload) (up *vault.Upload, s []vault.Segment, err error) {
