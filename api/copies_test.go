@@ -19,7 +19,7 @@ import (
 func (s *stack) marketed(p id.Photo, change ...func(*api.NewToken)) api.Token {
 	s.Helper()
 	in := s.forMarketing()
-	in.Uses = consent.MaxUses
+	in.Uses = consent.Marketing.Terms(consent.InHeader).Uses
 	for _, f := range change {
 		f(&in)
 	}

@@ -21,6 +21,7 @@ import (
 
 	"photovault/api"
 	"photovault/api/identity"
+	"photovault/consent"
 	"photovault/imaging"
 	"photovault/imaging/codec"
 	"photovault/vault"
@@ -173,7 +174,7 @@ func newStack(t testing.TB, with ...func(*options)) *stack {
 	s.must(err)
 	quiet := slog.New(slog.DiscardHandler)
 	config := vault.Config{Practice: s.practice, Catalogs: s.catalog, Keys: s.keys, Blobs: s.blobs, Media: pool,
-		Checkpoints: s.outside, Logger: quiet, Now: s.clock.now, Software: "photovault test"}
+		Checkpoints: s.outside, Logger: quiet, Now: s.clock.now, Software: "photovault test", Caps: wideCaps()}
 	if s.config != nil {
 		s.config(&config)
 	}
@@ -193,6 +194,15 @@ func newStack(t testing.TB, with ...func(*options)) *stack {
 		s.end(t)
 	})
 	return s
+}
+
+// wideCaps are reached by no test but those that are about them.
+func wideCaps() map[consent.Role]consent.Cap {
+	caps := consent.DefaultCaps()
+	for role := range caps {
+		caps[role] = consent.Cap{Hour: 1_000_000, Day: 1_000_000}
+	}
+	return caps
 }
 
 // serve runs the background work and the server, as the binary does, and the

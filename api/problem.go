@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"strconv"
+	"time"
 
 	"github.com/gofiber/fiber/v2"
 
@@ -78,6 +79,7 @@ var outward = []struct {
 	{errChecksum, 400, "checksum_unsupported", "Checksum not supported", "Send Upload-Checksum: sha256 or sha1, a space, and the digest in base64."},
 	{vault.ErrChecksum, 460, "checksum_mismatch", "Checksum mismatch", "The bytes are not those of the checksum. None of them counts; send them again."},
 	{vault.ErrUnavailable, 503, "unavailable", "Temporarily unavailable", "Try again shortly; nothing acknowledged is lost."},
+	{vault.ErrVolume, 429, "volume_exceeded", "Too many photos", "Your account has asked for as many different photos as it may for now. For a patient who needs care now, a provider declares an emergency; otherwise wait, or ask your administrator."},
 	{vault.ErrDenied, 403, "denied", "Not allowed", ""},
 	{vault.ErrInvalid, 422, "invalid", "Invalid request", ""},
 	{vault.ErrConflict, 409, "conflict", "Conflict", ""},
@@ -161,8 +163,12 @@ func (s *Server) fail(c *fiber.Ctx, err error) error {
 		c.Set(fiber.HeaderWWWAuthenticate, `Bearer realm="photovault"`)
 	case 429:
 		wait := "60"
-		if errors.Is(err, errShare) {
+		var volume *vault.VolumeError
+		switch {
+		case errors.Is(err, errShare):
 			wait = "5"
+		case errors.As(err, &volume):
+			wait = strconv.FormatInt(int64((volume.After+time.Second-1)/time.Second), 10)
 		}
 		c.Set(fiber.HeaderRetryAfter, wait)
 	case 503:

@@ -42,7 +42,7 @@ const (
 func raceRevocations(t *testing.T, rounds int) {
 	s := newStack(t)
 	in := s.forMarketing()
-	in.Rendition, in.TTLSeconds = "thumb", 3600
+	in.Rendition, in.TTLSeconds = "thumb", 900
 	wire := s.from("127.0.0.1").transport.Clone()
 	wire.MaxIdleConnsPerHost = racingFetchers + 1 // no handshake for each request
 	t.Cleanup(wire.CloseIdleConnections)

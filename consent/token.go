@@ -64,7 +64,8 @@ const (
 	InHeader Form = "header" // Authorization: Bearer
 )
 
-// Lifetimes and uses of retrieval tokens.
+// Lifetimes and uses of retrieval tokens: defaults, and what no role exceeds
+// (see Terms).
 const (
 	PathLife   = 60 * time.Second
 	HeaderLife = 5 * time.Minute
@@ -94,6 +95,9 @@ type Token struct {
 	Uses      int       `json:"uses"`
 	IssuedAt  time.Time `json:"issued_at"`
 	ExpiresAt time.Time `json:"expires_at"`
+	// CountedAt is IssuedAt where the photo counted for the account's cap; zero:
+	// it had been counted within the day, or an emergency went before the cap.
+	CountedAt time.Time `json:"counted_at,omitzero"`
 }
 
 // Use is one intent to deliver under a token.

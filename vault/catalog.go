@@ -268,7 +268,12 @@ type Uploads interface {
 // Releases are retrieval tokens and their uses.
 type Releases interface {
 	consent.UseCommitter
-	AddToken(ctx context.Context, t *consent.Token, e *audit.Entry) error
+	// AddToken counts the photo for the token's account, unless it was counted
+	// within the day, and adds the token if the account may have one more; it
+	// sets t.CountedAt. Otherwise e is written as the refusal, and nothing but
+	// that: VolumeError. Warnings that are due have their entries and messages
+	// in the same transaction.
+	AddToken(ctx context.Context, t *consent.Token, a consent.Allowance, e *audit.Entry) ([]consent.Warning, error)
 	// FinishUse records how a delivery ended.
 	FinishUse(ctx context.Context, u consent.Use, o consent.UseOutcome, e *audit.Entry) error
 	// Versions returns, in one query, what a running delivery stands on: the

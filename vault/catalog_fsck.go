@@ -11,7 +11,7 @@ type CheckedRow struct {
 	Table string
 	ID    string // as bound into the row's seal
 	Err   error  // ErrBroken: it does not open in its place, or contradicts its clear columns
-	Value any    // *Account, *Photo, *PhotoKey, id.Patient, *audit.Entry, *UploadKey, *Segment, or nil
+	Value any    // *Account, *Photo, *PhotoKey, id.Patient, *audit.Entry, *UploadKey, *Segment and others, or nil
 }
 
 // StoredObject is a row of what should be, or once was, in the object store.

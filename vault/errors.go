@@ -3,6 +3,7 @@ package vault
 import (
 	"errors"
 	"strings"
+	"time"
 
 	"photovault/consent"
 )
@@ -34,6 +35,8 @@ var (
 	ErrTooLarge = errors.New("vault: too large")
 	// ErrBroken: a stored photo failed authentication. Nothing was released.
 	ErrBroken = errors.New("vault: stored photo failed authentication")
+	// ErrVolume: the account has asked for as many photos as it may; see VolumeError.
+	ErrVolume = errors.New("vault: too many photos")
 	// ErrUnavailable: a store or the key service does not answer; retry later.
 	ErrUnavailable = errors.New("vault: temporarily unavailable")
 )
@@ -76,6 +79,12 @@ type ConflictError struct {
 func (e *ConflictError) Error() string { return ErrConflict.Error() + ": " + e.Code }
 func (e *ConflictError) Unwrap() error { return ErrConflict }
 
+// VolumeError tells when one more photo may be asked for.
+type VolumeError struct{ After time.Duration }
+
+func (e *VolumeError) Error() string { return ErrVolume.Error() }
+func (e *VolumeError) Unwrap() error { return ErrVolume }
+
 func invalid(field, sentence string) error {
 	return &InvalidError{Code: "field_invalid", Defects: []consent.Defect{{Field: field, Sentence: sentence}}}
 }
@@ -103,7 +112,7 @@ func Code(err error) string {
 		code string
 	}{
 		{ErrNotFound, "not_found"}, {ErrOffset, "offset_mismatch"}, {ErrLocked, "upload_locked"}, {ErrGone, "upload_gone"},
-		{ErrChecksum, "checksum_mismatch"}, {ErrTooLarge, "too_large"}, {ErrBroken, "integrity_failure"}, {ErrRange, "range_not_satisfiable"}, {ErrUnavailable, "unavailable"},
+		{ErrChecksum, "checksum_mismatch"}, {ErrTooLarge, "too_large"}, {ErrBroken, "integrity_failure"}, {ErrRange, "range_not_satisfiable"}, {ErrVolume, "volume_exceeded"}, {ErrUnavailable, "unavailable"},
 	} {
 		if errors.Is(err, known.err) {
 			return known.code

@@ -117,6 +117,8 @@ type pass struct {
 	copies    []*PhotoKey                    // for marketing
 	patients  map[id.Patient]*consent.Record // nil: broken
 	named     map[id.Patient]bool            // has a row of its own
+	volumes   map[id.Account]int64           // versions
+	notices   map[id.Notice]bool
 	objects   map[id.Object]StoredObject
 	staged    []Segment // of uploads that are not taken in yet
 	log       logged
@@ -127,7 +129,8 @@ func (f *Fsck) pass(ctx context.Context, read bool) (*FsckReport, error) {
 		report:   &FsckReport{Practice: f.Practice, Rows: map[string]int{}, Findings: []Finding{}},
 		accounts: map[id.Account]*Account{}, campaigns: map[id.Campaign]*consent.Campaign{}, templates: map[id.Template]int{}, documents: map[id.Document]bool{},
 		takedowns: map[id.Takedown]*consent.Takedown{}, confirmed: map[id.Takedown]int{}, photos: map[id.Photo]*Photo{}, wrapped: map[id.Photo]*PhotoKey{},
-		patients: map[id.Patient]*consent.Record{}, named: map[id.Patient]bool{}, objects: map[id.Object]StoredObject{}}
+		patients: map[id.Patient]*consent.Record{}, named: map[id.Patient]bool{},
+		volumes: map[id.Account]int64{}, notices: map[id.Notice]bool{}, objects: map[id.Object]StoredObject{}}
 	if _, err := f.Catalogs.PracticeKey(ctx, f.Practice, keys.Catalog); errors.Is(err, ErrBroken) || errors.Is(err, ErrNotFound) {
 		p.find("practice_unopened", "practice "+string(f.Practice))
 		return p.report, nil
@@ -200,6 +203,10 @@ func (p *pass) rows(ctx context.Context) error {
 			}
 		case id.Patient:
 			p.named[v] = true
+		case *consent.Volume:
+			p.volumes[v.Account] = v.Version
+		case *Notice:
+			p.notices[v.ID] = true
 		case *Segment:
 			p.staged = append(p.staged, *v)
 		}

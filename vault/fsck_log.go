@@ -21,6 +21,8 @@ type logged struct {
 	takedowns map[id.Takedown]int    // opened: how many confirmations
 	templates map[id.Template]int    // how many versions
 	documents map[id.Document]bool   // added
+	volumes   map[id.Account]int64   // newest version
+	notices   map[id.Notice]bool     // written; true: taken, or given up
 }
 
 type record struct {
@@ -30,13 +32,24 @@ type record struct {
 
 func newLogged() logged {
 	return logged{map[id.Account]string{}, map[id.Photo]string{}, map[string]record{}, map[id.Patient]bool{}, map[string]id.Patient{}, map[string]id.Patient{},
-		map[id.Campaign]string{}, map[id.Takedown]int{}, map[id.Template]int{}, map[id.Document]bool{}}
+		map[id.Campaign]string{}, map[id.Takedown]int{}, map[id.Template]int{}, map[id.Document]bool{}, map[id.Account]int64{}, map[id.Notice]bool{}}
 }
 
 // add takes what an entry says was done.
 func (l *logged) add(e *audit.Entry) {
+	if e.Action == audit.NoticeDeliver { // given up is an end, too
+		l.notices[id.Notice(e.Subject)] = true
+	}
 	if e.Outcome != audit.Allowed && e.Outcome != audit.Complete {
 		return
+	}
+	for _, r := range e.Records {
+		if n, ok := strings.CutPrefix(r, noticeBasis); ok {
+			l.notices[id.Notice(n)] = l.notices[id.Notice(n)]
+		}
+		if v, ok := consent.VolumeVersion(r); ok {
+			l.volumes[e.Actor] = max(l.volumes[e.Actor], v)
+		}
 	}
 	if slices.Contains([]audit.Action{audit.RecordEvent, audit.ConsentRevoke, audit.PatientCreate}, e.Action) {
 		for _, r := range e.Records {
@@ -134,6 +147,44 @@ func (p *pass) compare() {
 	p.comparePapers()
 	p.compareTakedowns()
 	p.compareRecords()
+	p.compareVolumes()
+	p.compareNotices()
+}
+
+// compareVolumes: a volume is written with every entry that names it, and
+// never removed.
+func (p *pass) compareVolumes() {
+	for a, version := range p.log.volumes {
+		switch row, there := p.volumes[a]; {
+		case !there:
+			p.find("row_missing", "volume "+string(a))
+		case row < version:
+			p.find("row_rolled_back", "volume "+string(a))
+		}
+	}
+	for a, version := range p.volumes {
+		if version > p.log.volumes[a] {
+			p.find("row_unlogged", "volume "+string(a))
+		}
+	}
+}
+
+// compareNotices: a message is in the outbox from the entry that it was
+// written with to the one that says how it ended.
+func (p *pass) compareNotices() {
+	for n, ended := range p.log.notices {
+		switch {
+		case !ended && !p.notices[n]:
+			p.find("row_missing", "outbox "+string(n))
+		case ended && p.notices[n]:
+			p.find("row_rolled_back", "outbox "+string(n))
+		}
+	}
+	for n := range p.notices {
+		if _, written := p.log.notices[n]; !written {
+			p.find("row_unlogged", "outbox "+string(n))
+		}
+	}
 }
 
 // comparePapers: rows of both are only ever added.

@@ -31,6 +31,7 @@ const (
 	TakedownConfirmed NoticeKind = "takedown.confirmed"
 	EmergencyOpened   NoticeKind = "emergency.opened"
 	ReviewOwed        NoticeKind = "review.owed"
+	VolumeUnusual     NoticeKind = "volume.unusual" // an account is near a cap, or has reached it
 )
 
 // Notice is one message to one receiver. It holds ids and codes and the
@@ -54,6 +55,11 @@ type Notice struct {
 	Campaign  id.Campaign `json:"campaign,omitempty"`
 	DueAt     time.Time   `json:"due_at,omitzero"`
 }
+
+// Basis names the notice in the audit entry of what it tells of.
+func (n *Notice) Basis() string { return noticeBasis + string(n.ID) }
+
+const noticeBasis = "notice/"
 
 // Outgoing is a notice under lease.
 type Outgoing struct {

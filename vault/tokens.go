@@ -2,6 +2,8 @@ package vault
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -21,12 +23,12 @@ type TokenRequest struct {
 	Campaign  id.Campaign   // marketing: what it is for
 	Form      consent.Form  // default InHeader
 	Uses      int           // default 1; InPath: always 1
-	Life      time.Duration // default by form; at most consent.MaxLife
+	Life      time.Duration // default by form; uses and life: at most the role's consent.Terms
 }
 
 // IssueToken decides on the request and returns a token to fetch the rendition
 // with. The token promises nothing: each use is decided again.
-// Errors: ErrDenied with every refusal, ErrInvalid, ErrNotFound.
+// Errors: ErrDenied with every refusal, ErrInvalid, ErrNotFound, VolumeError.
 func (s *Service) IssueToken(ctx context.Context, who consent.Principal, r TokenRequest) (*consent.Token, consent.Bearer, error) {
 	r.Rendition, r.Form, r.Uses = or(r.Rendition, "web"), or(r.Form, consent.InHeader), or(r.Uses, 1)
 	e := entry(who, audit.TokenIssue, audit.Allowed)
@@ -44,6 +46,9 @@ func (s *Service) IssueToken(ctx context.Context, who consent.Principal, r Token
 	}
 	if err := s.allow(ctx, who, act, e); err != nil {
 		return nil, "", err
+	}
+	if err := r.checkTerms(who.Role); err != nil {
+		return nil, "", s.failed(ctx, who, e, err)
 	}
 	q, photo, err := s.question(ctx, who, &r)
 	if err != nil {
@@ -65,10 +70,27 @@ func (s *Service) IssueToken(ctx context.Context, who consent.Principal, r Token
 		Patient: q.Photo.Patient, Photo: q.Photo.ID, Rendition: r.Rendition, Purpose: r.Purpose, Recipient: r.Recipient,
 		Channel: r.Channel, Campaign: r.Campaign, Authorization: d.Authorization, Form: r.Form, Uses: r.Uses, IssuedAt: q.Now, ExpiresAt: q.Now.Add(r.Life)}
 	e.Subject, e.Records = string(t.ID), d.Basis
-	if err := s.Catalogs.ForPractice(who.Practice).AddToken(ctx, t, e); err != nil {
+	warnings, err := s.Catalogs.ForPractice(who.Practice).AddToken(ctx, t, consent.Allowance{Cap: s.Caps[who.Role],
+		Urgent: who.Role == consent.Provider && r.Purpose == consent.ForCare && q.Record.InEmergency(who.Account, q.Now)}, e)
+	s.warnOf(who, warnings)
+	if errors.Is(err, ErrVolume) {
+		return nil, "", err // the refusal was written where it was decided
+	}
+	if err != nil {
 		return nil, "", s.failed(ctx, who, e, err)
 	}
 	return t, b, nil
+}
+
+// warnOf raises the alert of an account that asks for many photos; the
+// transaction that found it has logged it and written the message.
+func (s *Service) warnOf(who consent.Principal, warnings []consent.Warning) {
+	for _, w := range warnings {
+		s.Logger.Error("ALERT: an account asks for unusually many photos", "account", who.Account, "role", who.Role, "code", w.Code, "photos", w.Photos)
+	}
+	if len(warnings) > 0 {
+		s.wakeTellers()
+	}
 }
 
 // question gathers what a request is decided on.
@@ -168,8 +190,8 @@ func (r *TokenRequest) check() error {
 		return invalid("channel", "Choose where it will appear: website, social, print or in-office.")
 	case r.Form != consent.InPath && r.Form != consent.InHeader:
 		return invalid("form", "Choose path (for <img>) or header.")
-	case r.Uses < 1 || r.Uses > consent.MaxUses || r.Form == consent.InPath && r.Uses != 1:
-		return invalid("uses", "A token in a path is used once, one in a header at most 20 times.")
+	case r.Uses < 1 || r.Uses > consent.MaxUses:
+		return invalid("uses", "A token is used at most 20 times.")
 	case r.Life < 0 || r.Life > consent.MaxLife:
 		return invalid("ttl_seconds", "A token lives at most one hour.")
 	case r.Life == 0 && r.Form == consent.InPath:
@@ -178,4 +200,24 @@ func (r *TokenRequest) check() error {
 		r.Life = consent.HeaderLife
 	}
 	return nil
+}
+
+// checkTerms vets what the role may ask a token for.
+func (r *TokenRequest) checkTerms(role consent.Role) error {
+	switch t := role.Terms(r.Form); {
+	case t.Uses == 0:
+		return invalid("form", "Your role is given no tokens of this form.")
+	case r.Uses > t.Uses:
+		return invalid("uses", fmt.Sprintf("In this form, your role's tokens are used at most %s.", times(t.Uses)))
+	case r.Life > t.Life:
+		return invalid("ttl_seconds", fmt.Sprintf("In this form, your role's tokens live at most %d seconds.", int(t.Life.Seconds())))
+	}
+	return nil
+}
+
+func times(n int) string {
+	if n == 1 {
+		return "once"
+	}
+	return fmt.Sprintf("%d times", n)
 }

@@ -37,6 +37,9 @@ type Config struct {
 	Receivers map[Audience]Receiver
 	// Policies are what the practice forbids beyond the law; nil: nothing.
 	Policies *consent.Policies
+	// Caps are how many photos an account of a role may ask for; default
+	// consent.DefaultCaps.
+	Caps map[consent.Role]consent.Cap
 
 	Logger     *slog.Logger
 	Now        func() time.Time // UTC clock; for tests
@@ -98,6 +101,9 @@ func New(c Config) (*Service, error) {
 	}
 	if c.Now == nil {
 		c.Now = time.Now
+	}
+	if c.Caps == nil {
+		c.Caps = consent.DefaultCaps()
 	}
 	c.MaxUpload = or(c.MaxUpload, 64<<20)
 	c.UploadLife = or(c.UploadLife, 24*time.Hour)

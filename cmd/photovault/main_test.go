@@ -79,7 +79,8 @@ func newVaultIn(t testing.TB, dir string) *vaultProcess {
 func (v *vaultProcess) start(more ...string) {
 	v.t.Helper()
 	file := filepath.Join(filepath.Dir(v.home), "address")
-	v.cmd = command(v.home, append([]string{"serve", "--listen", v.address, "--address-file", file, "--sweep-age", "1ms", "--log-level", "warn"}, more...)...)
+	v.cmd = command(v.home, append([]string{"serve", "--listen", v.address, "--address-file", file, "--sweep-age", "1ms", "--log-level", "warn",
+		"--photo-cap", "provider=1000000/1000000", "--photo-cap", "marketing=1000000/1000000"}, more...)...)
 	v.log = &logBuffer{}
 	v.cmd.Stderr = v.log
 	out, err := v.cmd.StdoutPipe()

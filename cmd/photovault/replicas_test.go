@@ -84,6 +84,9 @@ server:
   ca: %s
   worker_memory: 128
 swap: encrypted
+photo_caps:
+  provider: {hour: 1000000, day: 1000000}
+  marketing: {hour: 1000000, day: 1000000}
 checkpoint: %s
 keys:
   transit:

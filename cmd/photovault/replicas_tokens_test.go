@@ -26,7 +26,7 @@ import (
 // token asks the n-th replica for one.
 func (c *cluster) token(n int, photo id.Photo, rendition string, uses int) (t api.Token, err error) {
 	err = c.client(n, consent.Marketing).Post(c.Context(), "/v1/photos/"+string(photo)+"/tokens", api.NewToken{Purpose: consent.ForMarketing,
-		Rendition: rendition, Recipient: "Clinic website", Channel: "website", Campaign: c.spring(), Form: consent.InHeader, Uses: uses, TTLSeconds: 1800}, &t)
+		Rendition: rendition, Recipient: "Clinic website", Channel: "website", Campaign: c.spring(), Form: consent.InHeader, Uses: uses, TTLSeconds: 900}, &t)
 	return t, err
 }
 

@@ -20,12 +20,13 @@ import (
 )
 
 type serveCommand struct {
-	Listen          string   `help:"Address to listen on (default: as given to init). Port 0 picks a free one." placeholder:"HOST:PORT"`
-	AddressFile     string   `help:"Write the address that was listened on into this file." type:"path" placeholder:"FILE"`
-	FrameAncestor   []string `help:"Origin that may embed photos in a frame, for an EMR." placeholder:"https://HOST"`
-	SwapIsEncrypted bool     `help:"Declare that this machine's swap is encrypted."`
-	LogLevel        string   `help:"debug, info, warn or error." enum:"debug,info,warn,error" default:"info"`
-	WorkerMemory    int      `help:"MiB that all media workers may take together." default:"768"`
+	Listen          string            `help:"Address to listen on (default: as given to init). Port 0 picks a free one." placeholder:"HOST:PORT"`
+	AddressFile     string            `help:"Write the address that was listened on into this file." type:"path" placeholder:"FILE"`
+	FrameAncestor   []string          `help:"Origin that may embed photos in a frame, for an EMR." placeholder:"https://HOST"`
+	SwapIsEncrypted bool              `help:"Declare that this machine's swap is encrypted."`
+	LogLevel        string            `help:"debug, info, warn or error." enum:"debug,info,warn,error" default:"info"`
+	PhotoCap        map[string]string `help:"How many different photos an account of the role may ask for in an hour and in a day (default: provider=300/1500;marketing=60/200;emr=1500/8000)." placeholder:"ROLE=HOUR/DAY"`
+	WorkerMemory    int               `help:"MiB that all media workers may take together." default:"768"`
 
 	DrainDelay *time.Duration `help:"After SIGTERM, how long to accept on while readiness says no, until balancers have seen it (default: 3s with --config, else none)." placeholder:"3s"`
 	DrainLimit time.Duration  `help:"After that, how long requests and photos in work may take before they are cut." default:"20s"`
@@ -88,7 +89,7 @@ func (c *serveCommand) Run(r *run) (err error) {
 		return err
 	}
 	service, err := vault.New(vault.Config{Practice: conf.Practice, Catalogs: s.catalog, Keys: s.keys, Blobs: s.blobs, Media: media,
-		Checkpoints: checkpointsOf(conf), Receivers: told, Policies: policies, Logger: log, Software: "photovault " + version,
+		Checkpoints: checkpointsOf(conf), Receivers: told, Policies: policies, Caps: conf.Caps(), Logger: log, Software: "photovault " + version,
 		Ingests: media.AtOnce(), SweepAge: c.SweepAge})
 	if err != nil {
 		return err
@@ -134,6 +135,11 @@ func (c *serveCommand) config(r *run) (*config.Config, error) {
 		conf := h.config(settings.Practice)
 		if _, err := os.Lstat(h.path("policies.cedar")); err == nil {
 			conf.Policies = h.path("policies.cedar")
+		}
+		for role, text := range c.PhotoCap {
+			if err := conf.PhotoCaps.ParsePhotoCap(role, text); err != nil {
+				return nil, misuse(err.Error())
+			}
 		}
 		if c.SwapIsEncrypted {
 			conf.Swap = config.SwapEncrypted

@@ -79,6 +79,7 @@ const (
 	PhotoDerive        Action = "photo.derive" // a rendition was made of stored ones; no byte left
 	CopiesEnd          Action = "copies.end"   // keys of copies for marketing went, because the authorization has ended
 	TokenIssue         Action = "token.issue"
+	VolumeAlert        Action = "volume.alert" // an account asks for many photos: the reason says which cap, the count how many
 	Release            Action = "photo.release"
 	UploadKeysRotate   Action = "upload-keys.rotate"
 	KeysRead           Action = "keys.read"

@@ -20,7 +20,7 @@ import (
 func (c *practice) aftermath(ctx context.Context, tx querier, k *practiceKeys, r *consent.Record, p *permission, e *audit.Entry) ([]sighting, error) {
 	if ev := p.Event; ev != nil && ev.Kind == consent.Emergency {
 		n := vault.Notice{Kind: vault.EmergencyOpened, Event: ev.ID, Patient: ev.Patient, Account: id.Account(ev.Subject)}
-		return nil, c.notify(ctx, tx, k, n, vault.ForAlerts)
+		return nil, c.notify(ctx, tx, k, n, e, vault.ForAlerts)
 	}
 	if !r.Withdraws(p.row()) {
 		return nil, nil
@@ -88,10 +88,11 @@ func (c *practice) openTakedowns(ctx context.Context, tx querier, k *practiceKey
 		if err := c.addTakedown(ctx, tx, k, t); err != nil {
 			return err
 		}
-		if err := c.d.audit(ctx, tx, k, vault.TakedownEntry(t, e, audit.TakedownOpen)); err != nil {
+		entry := vault.TakedownEntry(t, e, audit.TakedownOpen)
+		if err := c.notify(ctx, tx, k, ofTakedown(vault.TakedownOpened, t), entry, vault.ForMarketing); err != nil {
 			return err
 		}
-		if err := c.notify(ctx, tx, k, ofTakedown(vault.TakedownOpened, t), vault.ForMarketing); err != nil {
+		if err := c.d.audit(ctx, tx, k, entry); err != nil {
 			return err
 		}
 	}
@@ -139,11 +140,11 @@ func (c *practice) question(ctx context.Context, tx querier, k *practiceKeys, r 
 			}
 			entry := &audit.Entry{Actor: e.Actor, Role: e.Role, Source: e.Source, Action: audit.RecordEvent, Outcome: audit.Allowed,
 				Reason: string(consent.Questioned), Patient: r.Patient, Subject: cause, Records: []string{"event/" + string(ev.ID), flaw.Cause}}
-			if err := c.d.audit(ctx, tx, k, entry); err != nil {
+			n := vault.Notice{Kind: vault.ReviewOwed, Event: ev.ID, Patient: r.Patient, Reason: flaw.Code}
+			if err := c.notify(ctx, tx, k, n, entry, vault.ForAlerts); err != nil {
 				return nil, err
 			}
-			n := vault.Notice{Kind: vault.ReviewOwed, Event: ev.ID, Patient: r.Patient, Reason: flaw.Code}
-			if err := c.notify(ctx, tx, k, n, vault.ForAlerts); err != nil {
+			if err := c.d.audit(ctx, tx, k, entry); err != nil {
 				return nil, err
 			}
 		}

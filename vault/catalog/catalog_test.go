@@ -34,7 +34,7 @@ func TestSQLiteConforms(t *testing.T) {
 				queries[q] = true
 			}
 		})
-		return vaulttest.CatalogUnderTest{Catalogs: db, Practice: s.practice, Other: other}
+		return vaulttest.CatalogUnderTest{Catalogs: db, Practice: s.practice, Other: other, Replicas: []vault.Catalogs{s.open(t)}}
 	})
 	t.Run("every statement uses an index", func(t *testing.T) { checkPlans(t, queries) })
 }

@@ -31,7 +31,7 @@ func (r *photoKeyRow) scan(scan scanner) error {
 
 func (r *photoKeyRow) open(k *practiceKeys) (*vault.PhotoKey, error) {
 	return openRow(k, photoKeyPlace(k.practice, r.photo, r.authorization), r.sealed, func(v *vault.PhotoKey) bool {
-		return v.Photo == r.photo && v.Authorization == r.authorization && keepUntil(v) == r.keepUntil
+		return v.Photo == r.photo && v.Authorization == r.authorization && maybeMS(v.KeepUntil) == r.keepUntil
 	})
 }
 
@@ -41,13 +41,6 @@ func (r *photoKeyRow) name() string {
 		return string(r.photo)
 	}
 	return string(r.photo) + "/" + string(r.authorization)
-}
-
-func keepUntil(k *vault.PhotoKey) int64 {
-	if k.KeepUntil.IsZero() {
-		return 0
-	}
-	return ms(k.KeepUntil)
 }
 
 func photoKeyPlace(p id.Practice, photo id.Photo, a id.Authorization) place {
@@ -80,7 +73,7 @@ func (c *practice) addPhotoKey(ctx context.Context, tx querier, k *practiceKeys,
 		return err
 	}
 	_, err = tx.exec(ctx, `INSERT INTO photo_key (practice, photo, authorization_id, keep_until, sealed) VALUES ($1, $2, $3, $4, $5)`,
-		c.p, key.Photo, key.Authorization, keepUntil(key), sealed)
+		c.p, key.Photo, key.Authorization, maybeMS(key.KeepUntil), sealed)
 	return err
 }
 

@@ -1,6 +1,11 @@
 package catalog
 
-import "database/sql"
+import (
+	"context"
+	"database/sql"
+
+	"photovault/consent"
+)
 
 // Queries returns every statement run so far, in the engine's form.
 func (d *DB) Queries() (list []string) {
@@ -10,3 +15,19 @@ func (d *DB) Queries() (list []string) {
 
 // Writer is the connection that writes, for faults put into it.
 func (d *DB) Writer() *sql.DB { return d.writer }
+
+// Counted returns what the token's photo would be counted on, and whether it
+// was counted within the day.
+func (d *DB) Counted(ctx context.Context, t *consent.Token) (*consent.Volume, bool, error) {
+	c := d.ForPractice(t.Practice).(*practice)
+	k, err := c.keys(ctx)
+	if err != nil {
+		return nil, false, err
+	}
+	v, err := c.lockVolume(ctx, d.read(), k, t)
+	if err != nil {
+		return nil, false, err
+	}
+	again, err := c.countedToday(ctx, d.read(), k, t)
+	return v, again, err
+}

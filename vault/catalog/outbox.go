@@ -21,8 +21,9 @@ func openNotice(k *practiceKeys, n id.Notice, audience vault.Audience, sealed []
 }
 
 // notify writes a message for each audience that is to be told; in the
-// transaction of what it tells of.
-func (c *practice) notify(ctx context.Context, tx querier, k *practiceKeys, n vault.Notice, audiences ...vault.Audience) error {
+// transaction of what it tells of, whose entry e names them: one that is taken
+// out of the outbox before it was sent contradicts the log.
+func (c *practice) notify(ctx context.Context, tx querier, k *practiceKeys, n vault.Notice, e *audit.Entry, audiences ...vault.Audience) error {
 	for _, to := range audiences {
 		if !slices.Contains(c.d.options.Notify, to) {
 			continue
@@ -39,6 +40,7 @@ func (c *practice) notify(ctx context.Context, tx querier, k *practiceKeys, n va
 			c.p, n.ID, to, ms(n.At), sealed); err != nil {
 			return err
 		}
+		e.Records = append(e.Records, n.Basis())
 	}
 	return nil
 }

@@ -74,7 +74,7 @@ func TestPostgresConforms(t *testing.T) {
 				queries[q] = true
 			}
 		})
-		return vaulttest.CatalogUnderTest{Catalogs: db, Practice: s.practice, Other: other}
+		return vaulttest.CatalogUnderTest{Catalogs: db, Practice: s.practice, Other: other, Replicas: []vault.Catalogs{s.open(t)}}
 	})
 	t.Run("every statement uses an index", func(t *testing.T) { explain(t, queries) })
 }
@@ -98,6 +98,7 @@ func explain(t *testing.T, queries map[string]bool) {
 		`INSERT INTO job SELECT 'p' || i % 5, 'f' || i, 1000000 + i, 0, 0, 0 FROM generate_series(1, 20000) i`,
 		`INSERT INTO campaign SELECT 'p' || i % 5, 'k' || i, 1, '\x00' FROM generate_series(1, 20000) i`,
 		`INSERT INTO token SELECT 'p' || i % 5, 't' || i, decode(md5(i::text), 'hex'), 'a' || i, 's' || i, 'f' || i, i, '\x00', 'k' || i FROM generate_series(1, 20000) i`,
+		`INSERT INTO volume SELECT 'p' || i % 5, 'a' || i, 1, '\x00' FROM generate_series(1, 20000) i`,
 		`INSERT INTO token_use SELECT 'p' || i % 5, 't' || i, 1, 1, '\x00' FROM generate_series(1, 20000) i`,
 		`INSERT INTO audit_entry SELECT 'p' || i % 5, 'e' || i, i, 's' || i % 5000, '\x00', '\x00', i, '\x00' FROM generate_series(1, 20000) i`,
 		`INSERT INTO takedown SELECT 'p' || i % 5, 'w' || i, 's' || i % 5000, 'r' || i, CASE i % 20 WHEN 0 THEN 'open' ELSE 'confirmed' END, 1000000 + i, 1, '\x00' FROM generate_series(1, 20000) i`,

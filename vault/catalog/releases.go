@@ -1,6 +1,7 @@
 package catalog
 
 import (
+	"bytes"
 	"context"
 	"math/bits"
 	"strconv"
@@ -13,11 +14,15 @@ import (
 	"photovault/vault/id"
 )
 
-func (c *practice) AddToken(ctx context.Context, t *consent.Token, e *audit.Entry) error {
+func (c *practice) AddToken(ctx context.Context, t *consent.Token, a consent.Allowance, e *audit.Entry) ([]consent.Warning, error) {
 	if t.Practice != c.p {
-		return errForeign
+		return nil, errForeign
 	}
-	return c.change(ctx, e, func(tx querier, k *practiceKeys, _ *audit.Entry) error {
+	var (
+		tally consent.Tally
+		seen  []sighting
+	)
+	err := c.change(ctx, e, func(tx querier, k *practiceKeys, e *audit.Entry) error {
 		photo, err := c.photo(ctx, tx, k, `id = $2`, t.Photo)
 		if err != nil {
 			return err
@@ -25,14 +30,49 @@ func (c *practice) AddToken(ctx context.Context, t *consent.Token, e *audit.Entr
 		if photo.Patient != t.Patient || photo.State == vault.Removed {
 			return vault.ErrNotFound
 		}
+		if tally, seen, err = c.countPhoto(ctx, tx, k, t, a, e); err != nil {
+			return err
+		}
+		if tally.After > 0 { // what is left of the transaction is the refusal
+			e.Outcome, e.Reason, e.Subject = audit.Denied, vault.Code(vault.ErrVolume), ""
+			return nil
+		}
 		sealed, err := sealRow(k, place{"token", c.p, string(t.ID), 1}, t)
 		if err != nil {
 			return err
 		}
-		_, err = tx.exec(ctx, `INSERT INTO token (practice, id, hash, account, patient, photo, campaign, expires_at, authorization_id, sealed)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
-			c.p, t.ID, t.Hash[:], t.Account, t.Patient, t.Photo, t.Campaign, ms(t.ExpiresAt), t.Authorization, sealed)
+		_, err = tx.exec(ctx, `INSERT INTO token (practice, id, hash, account, patient, photo, campaign, expires_at, authorization_id, counted_at, sealed)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`,
+			c.p, t.ID, t.Hash[:], t.Account, t.Patient, t.Photo, t.Campaign, ms(t.ExpiresAt), t.Authorization, maybeMS(t.CountedAt), sealed)
 		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	c.d.seen.note(c.d.now(), seen...)
+	if tally.After > 0 {
+		return tally.Warnings, &vault.VolumeError{After: tally.After}
+	}
+	return tally.Warnings, nil
+}
+
+// tokenRow is a row of token as read.
+type tokenRow struct {
+	id               id.Token
+	hash             []byte
+	account          id.Account
+	patient          id.Patient
+	photo            id.Photo
+	campaign         id.Campaign
+	authorization    id.Authorization
+	expires, counted int64
+	sealed           []byte
+}
+
+func (r *tokenRow) open(k *practiceKeys) (*consent.Token, error) {
+	return openRow(k, place{"token", k.practice, string(r.id), 1}, r.sealed, func(v *consent.Token) bool {
+		return v.Practice == k.practice && v.ID == r.id && bytes.Equal(v.Hash[:], r.hash) && v.Account == r.account && v.Patient == r.patient &&
+			v.Photo == r.photo && v.Campaign == r.campaign && v.Authorization == r.authorization && ms(v.ExpiresAt) == r.expires && maybeMS(v.CountedAt) == r.counted
 	})
 }
 

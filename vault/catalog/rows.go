@@ -100,3 +100,11 @@ func count(n int64, err error, none error) error {
 
 func ms(t time.Time) int64     { return t.UnixMilli() }
 func fromMS(n int64) time.Time { return time.UnixMilli(n).UTC() }
+
+// maybeMS is 0 for a time that is not known.
+func maybeMS(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return ms(t)
+}

@@ -40,7 +40,8 @@ var clear = map[string]string{
 	"upload":       "practice id photo owner length received expires_at partial",
 	"segment":      "practice upload start_at size object",
 	"job":          "practice photo not_before attempts lease_until damaged",
-	"token":        "practice id hash account patient photo expires_at campaign authorization_id",
+	"token":        "practice id hash account patient photo expires_at campaign authorization_id counted_at",
+	"volume":       "practice account version",
 	"campaign":     "practice id version",
 	"template":     "practice id version",
 	"document":     "practice id patient",
@@ -142,7 +143,8 @@ func TestNothingThatNamesAPersonIsInTheClear(t *testing.T) {
 	must(t, err)
 	k := *f.Token
 	k.ID, k.Hash, k.Recipient = id.New[id.Token](), consent.NewBearer(consent.TokenPrefix).Hash(), canaries("token")
-	must(t, c.AddToken(t.Context(), &k, entry))
+	_, err = c.AddToken(t.Context(), &k, consent.Allowance{Cap: consent.Cap{Hour: 9, Day: 9}}, entry)
+	must(t, err)
 	_, err = c.ConfirmTakedown(t.Context(), &consent.Confirmation{Practice: s.practice, Takedown: f.Takedown.ID, Text: canaries("evidence")}, entry)
 	must(t, err)
 	b := consent.NewBearer(consent.CredentialPrefix)

@@ -180,7 +180,7 @@ func (c *practice) Overdue(ctx context.Context, now time.Time) ([]consent.Takedo
 
 func (c *practice) EscalateTakedown(ctx context.Context, takedown id.Takedown, e *audit.Entry) error {
 	var t *consent.Takedown
-	err := c.change(ctx, e, func(tx querier, k *practiceKeys, _ *audit.Entry) (err error) {
+	err := c.change(ctx, e, func(tx querier, k *practiceKeys, e *audit.Entry) (err error) {
 		if t, err = c.lockTakedown(ctx, tx, k, takedown); err != nil {
 			return err
 		}
@@ -191,7 +191,7 @@ func (c *practice) EscalateTakedown(ctx context.Context, takedown id.Takedown, e
 		if err := c.putTakedown(ctx, tx, k, t); err != nil {
 			return err
 		}
-		return c.notify(ctx, tx, k, ofTakedown(vault.TakedownOverdue, t), vault.ForMarketing, vault.ForAlerts)
+		return c.notify(ctx, tx, k, ofTakedown(vault.TakedownOverdue, t), e, vault.ForMarketing, vault.ForAlerts)
 	})
 	if err == nil {
 		c.d.seen.note(c.d.now(), saw("takedown", c.p, takedown, t.Version))
@@ -203,7 +203,7 @@ func (c *practice) ConfirmTakedown(ctx context.Context, co *consent.Confirmation
 	if co.Practice != c.p {
 		return nil, errForeign
 	}
-	err := c.change(ctx, e, func(tx querier, k *practiceKeys, _ *audit.Entry) error {
+	err := c.change(ctx, e, func(tx querier, k *practiceKeys, e *audit.Entry) error {
 		t, err := c.lockTakedown(ctx, tx, k, co.Takedown)
 		if err != nil {
 			return err
@@ -221,7 +221,7 @@ func (c *practice) ConfirmTakedown(ctx context.Context, co *consent.Confirmation
 		if err := c.putTakedown(ctx, tx, k, t); err != nil {
 			return err
 		}
-		return c.notify(ctx, tx, k, ofTakedown(vault.TakedownConfirmed, t), vault.ForMarketing)
+		return c.notify(ctx, tx, k, ofTakedown(vault.TakedownConfirmed, t), e, vault.ForMarketing)
 	})
 	if err != nil {
 		return nil, err

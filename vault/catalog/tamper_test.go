@@ -140,6 +140,10 @@ var reads = []struct {
 	{"key erasures", func(t *testing.T, db *catalog.DB, s *scene) (any, error) {
 		return db.ForPractice(s.practice).KeyErasures(t.Context())
 	}},
+	{"volume", func(t *testing.T, db *catalog.DB, s *scene) (any, error) {
+		v, _, err := db.Counted(t.Context(), s.mine.Token)
+		return v, err
+	}},
 	{"log", func(t *testing.T, db *catalog.DB, s *scene) (any, error) {
 		key, err := db.PracticeKey(t.Context(), s.practice, keys.Audit)
 		if err != nil {
@@ -243,7 +247,7 @@ var hiding = map[string]bool{
 	"credential.practice": true, "credential.hash": true, "credential.account": true, "patient.practice": true,
 	"upload_grant.practice": true, "upload_grant.hash": true, "upload_grant.account": true,
 	"photo_key.practice": true, "photo_key.photo": true, "photo_key.authorization_id": true,
-	"upload.practice": true, "upload.id": true, "token.hash": true, "upload_key.practice": true, "key_floor.practice": true,
+	"upload.practice": true, "upload.id": true, "upload_key.practice": true, "key_floor.practice": true,
 	"template.practice": true, "document.practice": true, "document.id": true,
 }
 

@@ -245,9 +245,11 @@ func (c *practiceCatalog) CommitUse(ctx context.Context, f consent.Fence, u cons
 	})
 }
 
-func (c *practiceCatalog) AddToken(ctx context.Context, t *consent.Token, e *audit.Entry) error {
-	entry := *e
-	return c.commit(ctx, "AddToken of"+name(c, t.Photo), func(ctx context.Context) error { return c.Catalog.AddToken(ctx, t, &entry) })
+func (c *practiceCatalog) AddToken(ctx context.Context, t *consent.Token, a consent.Allowance, e *audit.Entry) (warnings []consent.Warning, err error) {
+	entry, token := *e, *t // the call may outlive its caller
+	return do(ctx, c.r, "AddToken of"+name(c, t.Photo), onCommit, vault.ErrUnavailable, func(ctx context.Context) ([]consent.Warning, error) {
+		return c.Catalog.AddToken(ctx, &token, a, &entry)
+	})
 }
 
 func (c *practiceCatalog) FinishUse(ctx context.Context, u consent.Use, o consent.UseOutcome, e *audit.Entry) error {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
+	"fmt"
 	"strconv"
 	"testing"
 	"time"
@@ -21,6 +22,7 @@ import (
 type CatalogUnderTest struct {
 	Catalogs        vault.Catalogs
 	Practice, Other id.Practice
+	Replicas        []vault.Catalogs // other handles of the same database
 }
 
 // Catalog is the conformance suite of vault.Catalogs. open is called for each
@@ -46,6 +48,8 @@ func Catalog(t *testing.T, open func(t *testing.T) CatalogUnderTest) {
 		{"derivations", testDerivations},
 		{"copies for marketing", testCopies},
 		{"releases", testReleases},
+		{"volume", testVolume},
+		{"volume raced", testVolumeRaced},
 		{"audit log", testAuditLog},
 		{"upload keys", testUploadKeys},
 		{"practices are apart", testPracticesApart},
@@ -224,8 +228,17 @@ func (s *shelf) token(t testing.TB, photo *vault.Photo, by id.Account, change ..
 	for _, f := range change {
 		f(k)
 	}
-	must(t, s.c.AddToken(t.Context(), k, s.entry(audit.TokenIssue)))
+	must(t, s.addToken(t.Context(), k, s.entry(audit.TokenIssue)))
 	return k
+}
+
+// addToken adds one under a cap that it does not reach.
+func (s *shelf) addToken(ctx context.Context, k *consent.Token, e *audit.Entry) error {
+	warnings, err := s.c.AddToken(ctx, k, consent.Allowance{Cap: consent.Cap{Hour: 1000, Day: 1000}}, e)
+	if err == nil && len(warnings) > 0 {
+		err = fmt.Errorf("warned of a cap that is far: %v", warnings)
+	}
+	return err
 }
 
 // entries counts the log's entries.

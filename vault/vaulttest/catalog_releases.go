@@ -60,7 +60,7 @@ func testReleases(t *testing.T, s *shelf) {
 			k := *token
 			k.ID, k.Hash = id.New[id.Token](), consent.NewBearer(consent.TokenPrefix).Hash()
 			change(&k)
-			if err := s.logs(t, 0, func() error { return s.c.AddToken(ctx, &k, s.entry(audit.TokenIssue)) }); err == nil {
+			if err := s.logs(t, 0, func() error { return s.addToken(ctx, &k, s.entry(audit.TokenIssue)) }); err == nil {
 				t.Errorf("%s: issued", name)
 			}
 		}
@@ -70,7 +70,7 @@ func testReleases(t *testing.T, s *shelf) {
 		wantNothingWithoutEntry(t, func(ctx context.Context) error {
 			k := *token
 			k.ID, k.Hash = id.New[id.Token](), consent.NewBearer(consent.TokenPrefix).Hash()
-			return s.c.AddToken(ctx, &k, nil)
+			return s.addToken(ctx, &k, nil)
 		})
 	})
 	t.Run("an unknown token is not found", func(t *testing.T) {

@@ -34,6 +34,7 @@ type Config struct {
 	Objects    Objects     `yaml:"objects"`    // one of the object stores
 	Catalog    Catalog     `yaml:"catalog"`    // one of the databases
 
+	PhotoCaps   PhotoCaps     `yaml:"photo_caps"`   // how many photos an account may ask for
 	TakedownDue time.Duration `yaml:"takedown_due"` // how long what must come down may take; 0: 3 days
 	Notify      Notify        `yaml:"notify"`       // who is told at once
 

@@ -69,6 +69,7 @@ func parse(text []byte, environ []string) (*Config, *report) {
 	c.checkObjects(r)
 	c.checkCatalog(r)
 	c.checkNotify(r)
+	c.checkCaps(r)
 	c.checkPaths(r)
 	return c, r
 }
