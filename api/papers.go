@@ -14,23 +14,25 @@ import (
 const MaxDocument = consent.MaxDocument
 
 type NewTemplate struct {
-	Template id.Template     `json:"template,omitempty"` // its next version; absent: a new one
-	Name     string          `json:"name"`
-	Text     string          `json:"text"`
-	Clauses  consent.Clauses `json:"clauses"`
+	Template id.Template          `json:"template,omitempty"` // its next version; absent: a new one
+	Kind     consent.TemplateKind `json:"kind,omitempty"`     // absent: authorization
+	Name     string               `json:"name"`
+	Text     string               `json:"text"`
+	Clauses  consent.Clauses      `json:"clauses"`
 }
 
 type Template struct {
-	ID        id.Template     `json:"id"`
-	Version   int64           `json:"version"`
-	Name      string          `json:"name"`
-	Text      string          `json:"text"`
-	Clauses   consent.Clauses `json:"clauses"`
-	CreatedAt time.Time       `json:"created_at"`
+	ID        id.Template          `json:"id"`
+	Version   int64                `json:"version"`
+	Kind      consent.TemplateKind `json:"kind"`
+	Name      string               `json:"name"`
+	Text      string               `json:"text"`
+	Clauses   consent.Clauses      `json:"clauses"`
+	CreatedAt time.Time            `json:"created_at"`
 }
 
 func template(t consent.Template) Template {
-	return Template{t.ID, t.Version, t.Name, t.Text, t.Clauses, t.CreatedAt}
+	return Template{t.ID, t.Version, t.Kind, t.Name, t.Text, t.Clauses, t.CreatedAt}
 }
 
 type TemplateList struct {
@@ -54,7 +56,10 @@ func (c *call) addTemplate() error {
 	if in.Template != "" && !id.Valid(string(in.Template)) {
 		return vault.ErrNotFound
 	}
-	t, err := c.service().AddTemplate(c.ctx, c.who, consent.Template{ID: in.Template, Name: in.Name, Text: in.Text, Clauses: in.Clauses})
+	if in.Kind == "" {
+		in.Kind = consent.TemplateOfAuthorization
+	}
+	t, err := c.service().AddTemplate(c.ctx, c.who, consent.Template{ID: in.Template, Kind: in.Kind, Name: in.Name, Text: in.Text, Clauses: in.Clauses})
 	if err != nil {
 		return err
 	}

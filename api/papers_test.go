@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"strings"
 	"testing"
+	"time"
 
 	"photovault/api"
 	"photovault/consent"
@@ -118,6 +119,52 @@ func TestASignedDocumentIsEvidence(t *testing.T) {
 	for _, x := range list.Authorizations {
 		if x.ID == auth && x.Status != consent.StatusDefective {
 			t.Errorf("status %s", x.Status)
+		}
+	}
+}
+
+// A practice's text of the consent for care says what it allows, teaching or
+// not, and is never taken for an authorization, nor the other way round.
+func TestAClinicalConsentAllowsWhatItsTemplateStates(t *testing.T) {
+	s := newStack(t)
+	patient := s.patient()
+	const capture, care, teaching = "I agree that photos are taken of me.", "They are used for my treatment only by the practice.", "The practice may teach its staff with them."
+	in := api.NewTemplate{Kind: consent.TemplateOfClinical, Name: "Care", Text: capture + " " + care, Clauses: consent.Clauses{Capture: capture, Care: care}}
+	plain := into[api.Template](s.ask("POST", "/v1/templates", s.token("privacy"), in), 201)
+	next := in
+	next.Template, next.Text, next.Clauses.Teaching = plain.ID, in.Text+" "+teaching, teaching
+	taught := into[api.Template](s.ask("POST", "/v1/templates", s.token("privacy"), next), 201)
+	if plain.Kind != consent.TemplateOfClinical || taught.Version != 2 {
+		t.Errorf("%+v, %+v", plain, taught)
+	}
+	record := func(t api.Template, claims bool) answer {
+		return s.ask("POST", "/v1/consents", s.token("front-desk"), api.NewClinical{Patient: patient, Teaching: claims, Template: t.ID, TemplateVersion: t.Version,
+			Signer: consent.Signer{Name: "Erika Mustermann"}, SignedAt: s.clock.now().Add(-time.Hour)})
+	}
+	if got := into[api.Clinical](record(plain, false), 201); got.Teaching || got.Template != plain.ID || got.TemplateVersion != 1 {
+		t.Errorf("%+v", got)
+	}
+	record(plain, true).problem(422, "field_invalid")
+	if got := into[api.Clinical](record(taught, false), 201); !got.Teaching {
+		t.Errorf("%+v", got)
+	}
+	website := into[api.Template](s.ask("POST", "/v1/templates", s.token("privacy"), newTemplate("")), 201)
+	record(website, false).problem(422, "field_invalid")
+	a := s.newAuthorization(patient)
+	a.Template, a.TemplateVersion, a.Statements = plain.ID, 1, consent.Statements{}
+	s.ask("POST", "/v1/authorizations", s.token("front-desk"), a).problem(422, "field_invalid")
+	s.ask("POST", "/v1/templates", s.token("privacy"), newTemplate(plain.ID)).problem(404, "not_found")
+
+	for field, change := range map[string]func(*api.NewTemplate){
+		"clauses.capture":         func(n *api.NewTemplate) { n.Clauses.Capture = "" },
+		"clauses.care":            func(n *api.NewTemplate) { n.Clauses.Care = capture },
+		"clauses.teaching":        func(n *api.NewTemplate) { n.Clauses.Teaching = teaching },
+		"clauses.right_to_revoke": func(n *api.NewTemplate) { n.Clauses.RightToRevoke = capture },
+	} {
+		bad := in
+		change(&bad)
+		if p := s.ask("POST", "/v1/templates", s.token("privacy"), bad).problem(422, "template_incomplete"); len(p.Defects) != 1 || p.Defects[0].Field != field {
+			t.Errorf("%s: %+v", field, p.Defects)
 		}
 	}
 }

@@ -85,10 +85,14 @@ type NewClinical struct {
 	SignedAt   time.Time      `json:"signed_at"`
 	Document   string         `json:"document_sha256,omitempty"`
 	DocumentID id.Document    `json:"document,omitempty"`
+
+	Template        id.Template `json:"template,omitempty"`
+	TemplateVersion int64       `json:"template_version,omitempty"`
 }
 
 func (n *NewClinical) record() consent.Clinical {
-	return consent.Clinical{Patient: n.Patient, Teaching: n.Teaching, Signer: n.Signer, SignedAt: n.SignedAt.UTC(), Document: n.Document, DocumentID: n.DocumentID}
+	return consent.Clinical{Patient: n.Patient, Teaching: n.Teaching, Signer: n.Signer, SignedAt: n.SignedAt.UTC(), Document: n.Document, DocumentID: n.DocumentID,
+		Template: n.Template, TemplateVersion: n.TemplateVersion}
 }
 
 type Clinical struct {
@@ -101,10 +105,13 @@ type Clinical struct {
 	DocumentID id.Document    `json:"document,omitempty"`
 	RecordedAt time.Time      `json:"recorded_at"`
 	Status     consent.Status `json:"status"`
+
+	Template        id.Template `json:"template,omitempty"`
+	TemplateVersion int64       `json:"template_version,omitempty"`
 }
 
 func clinical(r *consent.Clinical, status consent.Status) Clinical {
-	return Clinical{r.ID, r.Patient, r.Teaching, r.Signer, r.SignedAt, r.Document, r.DocumentID, r.RecordedAt, status}
+	return Clinical{r.ID, r.Patient, r.Teaching, r.Signer, r.SignedAt, r.Document, r.DocumentID, r.RecordedAt, status, r.Template, r.TemplateVersion}
 }
 
 type NewAuthorization struct {

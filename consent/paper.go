@@ -8,28 +8,44 @@ import (
 	"photovault/vault/id"
 )
 
-// Template is one version of a practice's own text of an authorization. The
-// practice declares which clause of it is which mandatory statement; what is
-// signed on it makes those statements and no others.
+// TemplateKind is what is signed on a template.
+type TemplateKind string
+
+// Kinds of template. A text of one kind is never signed as the other
+// (164.508(b)(3)).
+const (
+	TemplateOfAuthorization TemplateKind = "authorization" // for marketing, 164.508
+	TemplateOfClinical      TemplateKind = "clinical"      // consent for care, 164.506(b)
+)
+
+// Template is one version of a practice's own text of an authorization or of a
+// clinical consent. The practice declares which clause of it is which
+// statement; what is signed on it makes those statements and no others.
 type Template struct {
-	ID        id.Template `json:"id"`
-	Practice  id.Practice `json:"practice"`
-	Version   int64       `json:"version"` // from 1; each version is kept for good
-	Name      string      `json:"name"`
-	Text      string      `json:"text"`
-	Clauses   Clauses     `json:"clauses"`
-	CreatedAt time.Time   `json:"created_at"`
-	CreatedBy id.Account  `json:"created_by"`
+	ID        id.Template  `json:"id"`
+	Practice  id.Practice  `json:"practice"`
+	Version   int64        `json:"version"` // from 1; each version is kept for good
+	Kind      TemplateKind `json:"kind"`    // the same of all versions
+	Name      string       `json:"name"`
+	Text      string       `json:"text"`
+	Clauses   Clauses      `json:"clauses"`
+	CreatedAt time.Time    `json:"created_at"`
+	CreatedBy id.Account   `json:"created_by"`
 }
 
 // Clauses quote, word for word, where a text makes each statement.
 type Clauses struct {
-	RightToRevoke string `json:"right_to_revoke"` // 164.508(c)(2)(i)
-	Conditioning  string `json:"conditioning"`    // 164.508(c)(2)(ii)
-	Redisclosure  string `json:"redisclosure"`    // 164.508(c)(2)(iii)
+	// Of an authorization.
+	RightToRevoke string `json:"right_to_revoke,omitempty"` // 164.508(c)(2)(i)
+	Conditioning  string `json:"conditioning,omitempty"`    // 164.508(c)(2)(ii)
+	Redisclosure  string `json:"redisclosure,omitempty"`    // 164.508(c)(2)(iii)
+	Payment       string `json:"payment,omitempty"`         // 164.508(a)(3)(ii)
+	Sale          string `json:"sale,omitempty"`            // 164.508(a)(4)
 
-	Payment string `json:"payment,omitempty"` // 164.508(a)(3)(ii)
-	Sale    string `json:"sale,omitempty"`    // 164.508(a)(4)
+	// Of a clinical consent.
+	Capture  string `json:"capture,omitempty"`  // that photos are taken
+	Care     string `json:"care,omitempty"`     // that they are used for care
+	Teaching string `json:"teaching,omitempty"` // that they are used for teaching inside the practice
 }
 
 // MaxTemplate is the longest text of a template in bytes.
@@ -38,7 +54,7 @@ const MaxTemplate = 40_000
 // minClause is the fewest bytes of a clause: one word states nothing.
 const minClause = 20
 
-// Statements are those that the template makes.
+// Statements are those that a template of an authorization makes.
 func (t *Template) Statements() Statements {
 	c := &t.Clauses
 	return Statements{RightToRevoke: c.RightToRevoke != "", Conditioning: c.Conditioning != "", Redisclosure: c.Redisclosure != "",
@@ -55,19 +71,29 @@ func (t *Template) Defects() []Defect {
 			d = append(d, Defect{field, paragraph, sentence})
 		}
 	}
+	need(t.Kind == TemplateOfAuthorization || t.Kind == TemplateOfClinical, "kind", "", "Say what is signed on it: authorization, or clinical.")
 	need(!blank(t.Name) && bounded(t.Name, MaxName), "name", "", "Give the template a name, at most 200 bytes.")
 	need(!blank(t.Text) && bounded(t.Text, MaxTemplate), "text", "164.508(c)(3)", "Give the text that the patient reads, at most 40,000 bytes.")
 	var taken []string
+	c := &t.Clauses
 	for _, c := range []struct {
 		clause, field, paragraph, what string
+		kind                           TemplateKind
 		mandatory                      bool
 	}{
-		{t.Clauses.RightToRevoke, "clauses.right_to_revoke", "164.508(c)(2)(i)", "the right to revoke, and how", true},
-		{t.Clauses.Conditioning, "clauses.conditioning", "164.508(c)(2)(ii)", "that treatment does not depend on signing", true},
-		{t.Clauses.Redisclosure, "clauses.redisclosure", "164.508(c)(2)(iii)", "that who receives a photo may pass it on", true},
-		{t.Clauses.Payment, "clauses.payment", "164.508(a)(3)(ii)", "that a third party pays", false},
-		{t.Clauses.Sale, "clauses.sale", "164.508(a)(4)", "that the practice is paid", false},
+		{c.RightToRevoke, "clauses.right_to_revoke", "164.508(c)(2)(i)", "the right to revoke, and how", TemplateOfAuthorization, true},
+		{c.Conditioning, "clauses.conditioning", "164.508(c)(2)(ii)", "that treatment does not depend on signing", TemplateOfAuthorization, true},
+		{c.Redisclosure, "clauses.redisclosure", "164.508(c)(2)(iii)", "that who receives a photo may pass it on", TemplateOfAuthorization, true},
+		{c.Payment, "clauses.payment", "164.508(a)(3)(ii)", "that a third party pays", TemplateOfAuthorization, false},
+		{c.Sale, "clauses.sale", "164.508(a)(4)", "that the practice is paid", TemplateOfAuthorization, false},
+		{c.Capture, "clauses.capture", "164.506(b)", "that photos are taken", TemplateOfClinical, true},
+		{c.Care, "clauses.care", "164.506(b)", "that they are used for care", TemplateOfClinical, true},
+		{c.Teaching, "clauses.teaching", "164.506(b)", "that they are used for teaching inside the practice", TemplateOfClinical, false},
 	} {
+		if c.kind != t.Kind {
+			need(c.clause == "", c.field, c.paragraph, "A text of this kind does not state "+c.what+"; the two are signed apart.")
+			continue
+		}
 		if c.clause == "" && !c.mandatory {
 			continue
 		}

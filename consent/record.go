@@ -31,8 +31,11 @@ type Clinical struct {
 	SignedAt   time.Time   `json:"signed_at"`
 	Document   string      `json:"document_sha256,omitempty"` // of the signed document, hexadecimal
 	DocumentID id.Document `json:"document,omitempty"`        // where the signed document is kept here
+	Template   id.Template `json:"template,omitempty"`        // the text that was signed
 	RecordedAt time.Time   `json:"recorded_at"`
 	RecordedBy id.Account  `json:"recorded_by"`
+
+	TemplateVersion int64 `json:"template_version,omitempty"`
 }
 
 // Statements are the mandatory statements of an authorization, each true

@@ -17,7 +17,12 @@ func (s *Service) RecordClinical(ctx context.Context, who consent.Principal, c c
 	if err := s.open(ctx, who, consent.RecordConsent, c.Patient, nil, e); err != nil {
 		return nil, err
 	}
-	if err := signedOn(ctx, s.Catalogs.ForPractice(who.Practice), c.Patient, c.DocumentID, &c.Document); err != nil {
+	catalog := s.Catalogs.ForPractice(who.Practice)
+	err := signedOn(ctx, catalog, c.Patient, c.DocumentID, &c.Document)
+	if err == nil {
+		err = onClinicalTemplate(ctx, catalog, &c)
+	}
+	if err != nil {
 		return nil, s.failed(ctx, who, e, err)
 	}
 	now := s.now()
@@ -26,7 +31,7 @@ func (s *Service) RecordClinical(ctx context.Context, who consent.Principal, c c
 		return nil, s.failed(ctx, who, e, &InvalidError{Code: "consent_incomplete", Defects: d})
 	}
 	e.Subject = string(c.ID)
-	if err := s.Catalogs.ForPractice(who.Practice).AddClinical(ctx, &c, e); err != nil {
+	if err := catalog.AddClinical(ctx, &c, e); err != nil {
 		return nil, s.failed(ctx, who, e, err)
 	}
 	s.wakeTellers()

@@ -14,7 +14,7 @@ import (
 )
 
 // AddTemplate records a text of the practice's own, or, where t.ID names one,
-// its next version. Practice, Version, CreatedAt and CreatedBy are set here.
+// its next version, which is of the same kind. Practice, Version, CreatedAt and CreatedBy are set here.
 // Errors: ErrDenied, InvalidError template_incomplete, ErrNotFound.
 func (s *Service) AddTemplate(ctx context.Context, who consent.Principal, t consent.Template) (*consent.Template, error) {
 	e := entry(who, audit.TemplateAdd, audit.Allowed)
@@ -28,10 +28,33 @@ func (s *Service) AddTemplate(ctx context.Context, who consent.Principal, t cons
 		return nil, s.failed(ctx, who, e, &InvalidError{Code: "template_incomplete", Defects: d})
 	}
 	e.Subject = string(t.ID)
-	if err := s.Catalogs.ForPractice(who.Practice).AddTemplate(ctx, &t, next, e); err != nil {
+	catalog := s.Catalogs.ForPractice(who.Practice)
+	if next {
+		_, err := signedText(ctx, catalog, t.ID, 1, t.Kind)
+		if errors.Is(err, ErrInvalid) {
+			err = ErrNotFound
+		}
+		if err != nil {
+			return nil, s.failed(ctx, who, e, err)
+		}
+	}
+	if err := catalog.AddTemplate(ctx, &t, next, e); err != nil {
 		return nil, s.failed(ctx, who, e, err)
 	}
 	return &t, nil
+}
+
+// signedText finds a version of a template of the kind.
+func signedText(ctx context.Context, catalog Catalog, t id.Template, version int64, kind consent.TemplateKind) (*consent.Template, error) {
+	list, err := catalog.Templates(ctx)
+	if err != nil {
+		return nil, err
+	}
+	i := slices.IndexFunc(list, func(v consent.Template) bool { return v.ID == t && v.Version == version && v.Kind == kind })
+	if i < 0 {
+		return nil, invalid("template", "There is no such version of this template, or it is a text of the other kind.")
+	}
+	return &list[i], nil
 }
 
 // Templates lists every version of the practice's texts, by name, the newest
@@ -120,19 +143,34 @@ func onTemplate(ctx context.Context, catalog Catalog, a *consent.Authorization) 
 		a.TemplateVersion = 0
 		return nil
 	}
-	list, err := catalog.Templates(ctx)
+	text, err := signedText(ctx, catalog, a.Template, a.TemplateVersion, consent.TemplateOfAuthorization)
 	if err != nil {
 		return err
 	}
-	i := slices.IndexFunc(list, func(t consent.Template) bool { return t.ID == a.Template && t.Version == a.TemplateVersion })
-	if i < 0 {
-		return invalid("template", "There is no such version of this template.")
-	}
-	made := list[i].Statements()
+	made := text.Statements()
 	if claims := a.Statements; claims.RightToRevoke && !made.RightToRevoke || claims.Conditioning && !made.Conditioning ||
 		claims.Redisclosure && !made.Redisclosure || claims.Payment && !made.Payment || claims.Sale && !made.Sale {
 		return invalid("statements", "The template does not make each of these statements; leave them out to take what it makes.")
 	}
 	a.Statements = made
+	return nil
+}
+
+// onClinicalTemplate: a clinical consent allows teaching where the template
+// that was signed says so, and only there.
+func onClinicalTemplate(ctx context.Context, catalog Catalog, c *consent.Clinical) error {
+	if c.Template == "" {
+		c.TemplateVersion = 0
+		return nil
+	}
+	text, err := signedText(ctx, catalog, c.Template, c.TemplateVersion, consent.TemplateOfClinical)
+	if err != nil {
+		return err
+	}
+	made := text.Clauses.Teaching != ""
+	if c.Teaching && !made {
+		return invalid("teaching", "The template does not speak of teaching; leave it out to take what it states.")
+	}
+	c.Teaching = made
 	return nil
 }

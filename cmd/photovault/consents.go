@@ -13,7 +13,7 @@ import (
 type consentCommand struct {
 	Clinical  consentClinical  `cmd:"" help:"Record a signed clinical consent: photos may be taken for care."`
 	Authorize consentAuthorize `cmd:"" help:"Record a signed marketing authorization (45 CFR 164.508)."`
-	Template  consentTemplate  `cmd:"" help:"The practice's own texts of authorizations, and what each states."`
+	Template  consentTemplate  `cmd:"" help:"The practice's own texts of authorizations and consents for care, and what each states."`
 	Document  consentDocument  `cmd:"" help:"Signed documents, kept sealed as evidence."`
 	List      consentList      `cmd:"" help:"List a patient's consents and authorizations."`
 	Revoke    consentRevoke    `cmd:"" help:"Revoke a consent or authorization, from this moment on."`
@@ -29,10 +29,15 @@ type consentClinical struct {
 	Authority string `help:"If a representative signed: the authority to act for the patient."`
 	Signed    string `help:"When it was signed (default: now)." placeholder:"DATE"`
 	Teaching  bool   `help:"The patient also agreed to teaching inside the practice."`
+	Template  string `help:"Id of the text that was signed; it says whether teaching is allowed." placeholder:"ID"`
+	Version   int64  `help:"Version of that text." placeholder:"N"`
 }
 
 func (c *consentClinical) Run(r *run) error {
-	in := api.NewClinical{Patient: id.Patient(c.Patient), Teaching: c.Teaching, SignedAt: time.Now().UTC(),
+	if (c.Template == "") != (c.Version == 0) {
+		return misuse("a text that was signed is named by --template and --version")
+	}
+	in := api.NewClinical{Patient: id.Patient(c.Patient), Teaching: c.Teaching, SignedAt: time.Now().UTC(), Template: id.Template(c.Template), TemplateVersion: c.Version,
 		Signer: consent.Signer{Name: c.Signer, IsRepresentative: c.Authority != "", Authority: c.Authority}}
 	if c.Signed != "" {
 		t, err := parseDay(c.Signed)

@@ -13,7 +13,7 @@ import (
 )
 
 type consentTemplate struct {
-	Add  templateAdd  `cmd:"" help:"Add a text of an authorization, or the next version of one."`
+	Add  templateAdd  `cmd:"" help:"Add a text of an authorization or of a clinical consent, or the next version of one."`
 	List templateList `cmd:"" help:"List the practice's texts, every version."`
 }
 
@@ -21,6 +21,8 @@ type templateAdd struct {
 	File    string `arg:"" optional:"" help:"JSON file with name, text and clauses, or - for standard input." placeholder:"FILE"`
 	Of      string `help:"Id of the template of which it is the next version." placeholder:"ID"`
 	Example bool   `help:"Print an example to fill in."`
+
+	Clinical bool `help:"With --example: of a consent for care."`
 }
 
 // Help is shown by photovault consent template add --help.
@@ -28,13 +30,17 @@ func (templateAdd) Help() string {
 	return `Example:
   photovault consent template add --example > template.json
   photovault consent template add template.json
+  photovault consent template add --example --clinical > care.json
 
 Each clause is quoted, word for word, from the text: it is where the text makes one of the
 statements that 45 CFR 164.508 demands. What is signed on the template makes those statements.`
 }
 
 func (c *templateAdd) Run(r *run) error {
-	if c.Example {
+	switch {
+	case c.Example && c.Clinical:
+		return r.printJSON(exampleClinicalTemplate)
+	case c.Example:
 		return r.printJSON(exampleTemplate)
 	}
 	raw, err := r.jsonFile(c.File, "photovault consent template add --example")
@@ -62,6 +68,14 @@ var exampleTemplate = api.NewTemplate{Name: "Website",
 		"Whoever sees the photos may pass them on, and the law then no longer protects them.",
 	Clauses: consent.Clauses{RightToRevoke: "I may revoke this at any time by writing to the practice",
 		Conditioning: "My treatment does not depend on whether I sign this.", Redisclosure: "Whoever sees the photos may pass them on"}}
+
+var exampleClinicalTemplate = api.NewTemplate{Name: "Photos for care", Kind: consent.TemplateOfClinical,
+	Text: "I agree that photos of my treatment are taken.\n" +
+		"The practice uses them to plan my treatment and to follow how it heals.\n" +
+		"The practice's staff may look at them to learn from them.",
+	Clauses: consent.Clauses{Capture: "I agree that photos of my treatment are taken.",
+		Care:     "The practice uses them to plan my treatment and to follow how it heals.",
+		Teaching: "The practice's staff may look at them to learn from them."}}
 
 // jsonFile reads a JSON file that a command was given, or standard input for -.
 func (r *run) jsonFile(name, example string) ([]byte, error) {
@@ -93,9 +107,9 @@ func (templateList) Run(r *run) error {
 	}
 	var rows [][]string
 	for _, t := range out.Templates {
-		rows = append(rows, []string{string(t.ID), fmt.Sprint(t.Version), day(t.CreatedAt), t.Name})
+		rows = append(rows, []string{string(t.ID), fmt.Sprint(t.Version), string(t.Kind), day(t.CreatedAt), t.Name})
 	}
-	return r.table(out, "ID\tVERSION\tADDED\tNAME", rows)
+	return r.table(out, "ID\tVERSION\tKIND\tADDED\tNAME", rows)
 }
 
 type consentDocument struct {

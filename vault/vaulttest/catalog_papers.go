@@ -15,7 +15,7 @@ import (
 )
 
 func (s *shelf) newTemplate() *consent.Template {
-	return &consent.Template{ID: id.New[id.Template](), Practice: s.Practice, Name: "Website", Text: "You may revoke it in writing.", CreatedAt: s.now}
+	return &consent.Template{ID: id.New[id.Template](), Practice: s.Practice, Kind: consent.TemplateOfAuthorization, Name: "Website", Text: "You may revoke it in writing.", CreatedAt: s.now}
 }
 
 func (s *shelf) newDocument(p id.Patient) *consent.Document {
