@@ -43,6 +43,7 @@ var may = map[string][]string{
 	"vault/vaulttest/devstack":       {},
 	"vault/vaulttest/faultproxy":     {},
 	"vault/vaulttest/history":        {},
+	"vault/vaulttest/timing":         {},
 	"vault/blobs/s3/s3test":          {"vault/blobs/s3", "vault/vaulttest/devstack"},
 	"vault/keys/transit/transittest": {"vault/keys/transit", "vault/vaulttest/devstack"},
 	"vault/vaulttest":                {"consent", "vault", "vault/audit", "vault/blobs", "vault/canon", "vault/id", "vault/keys", "vault/seal", "vault/secret"},
