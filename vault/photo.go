@@ -106,19 +106,20 @@ type Findings struct {
 	Width          int       `json:"width"`         // pixels, as uploaded, before orientation
 	Height         int       `json:"height"`        // pixels
 	InputSHA256    string    `json:"input_sha256"`
-	OutputSHA256   string    `json:"output_sha256"`         // of the original rendition
-	CapturedAt     string    `json:"captured_at,omitempty"` // by the camera's clock, "2006:01:02 15:04:05"
-	Orientation    int       `json:"orientation"`           // EXIF, 1 to 8; 0: none given
-	HadGPS         bool      `json:"had_gps"`               // that there was a position, never which
-	EXIFUnreadable bool      `json:"exif_unreadable"`       // EXIF was there, but malformed
-	Removed        []Dropped `json:"removed"`               // what did not survive
-	CodedDataKept  bool      `json:"coded_data_kept"`       // the original's coded picture is the upload's, bit for bit
-	Baked          bool      `json:"orientation_baked"`     // turned upright, and so coded anew
-	Converted      bool      `json:"colour_converted"`      // to sRGB, and so coded anew
-	Profile        string    `json:"colour_profile"`        // of the upload
-	PixelsBefore   string    `json:"pixels_before_sha256"`  // as the upload decodes
-	PixelsEncoded  string    `json:"pixels_encoded_sha256"` // as given to the encoder; equal to before if kept
-	PixelsAfter    string    `json:"pixels_after_sha256"`   // as the original rendition decodes
+	OutputSHA256   string    `json:"output_sha256"`                 // of the original rendition
+	CapturedAt     string    `json:"captured_at,omitempty"`         // by the camera's clock, "2006:01:02 15:04:05"
+	Orientation    int       `json:"orientation"`                   // EXIF, 1 to 8; 0: none given
+	HadGPS         bool      `json:"had_gps"`                       // that there was a position, never which
+	EXIFUnreadable bool      `json:"exif_unreadable"`               // EXIF was there, but malformed
+	Removed        []Dropped `json:"removed"`                       // what did not survive
+	CodedDataKept  bool      `json:"coded_data_kept"`               // the original's coded picture is the upload's, bit for bit
+	Baked          bool      `json:"orientation_baked"`             // turned upright, and so coded anew
+	Exactly        bool      `json:"turned_without_loss,omitempty"` // ... and every coefficient of the JPEG kept its value
+	Converted      bool      `json:"colour_converted"`              // to sRGB, and so coded anew
+	Profile        string    `json:"colour_profile"`                // of the upload
+	PixelsBefore   string    `json:"pixels_before_sha256"`          // as the upload decodes
+	PixelsEncoded  string    `json:"pixels_encoded_sha256"`         // as given to the encoder; equal to before if kept
+	PixelsAfter    string    `json:"pixels_after_sha256"`           // as the original rendition decodes
 }
 
 // Dropped is one kind of thing that was dropped, never what it said.

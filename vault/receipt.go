@@ -20,7 +20,7 @@ func findings(f *imaging.Findings, original *imaging.Rendition) Findings {
 		Format: f.Format, OutputFormat: strings.TrimPrefix(original.ContentType, "image/"), Width: f.Width, Height: f.Height,
 		InputSHA256: hex.EncodeToString(f.InputSHA256[:]), OutputSHA256: hex.EncodeToString(original.SHA256[:]),
 		CapturedAt: f.CaptureTime, Orientation: f.Orientation, HadGPS: f.HadGPS, EXIFUnreadable: f.EXIFUnreadable,
-		Removed: []Dropped{}, CodedDataKept: f.CodedDataKept, Baked: f.OrientationBaked, Converted: f.ColourConverted,
+		Removed: []Dropped{}, CodedDataKept: f.CodedDataKept, Baked: f.OrientationBaked, Exactly: f.TurnedWithoutLoss, Converted: f.ColourConverted,
 		Profile: f.SourceProfile, PixelsBefore: hex.EncodeToString(f.Pixels.Decoded[:]),
 		PixelsEncoded: hex.EncodeToString(f.Pixels.Encoded[:]), PixelsAfter: hex.EncodeToString(f.Pixels.Delivered[:]),
 	}

@@ -132,7 +132,7 @@ func printReceipt(w io.Writer, r *vault.Receipt) {
 		fmt.Fprintf(w, "removed   %-22s %d bytes\n", v.Kind, v.Bytes)
 	}
 	lossless := ""
-	if f.OutputFormat == "png" && !f.Converted {
+	if f.OutputFormat == "png" && !f.Converted || f.Exactly {
 		lossless = " without loss"
 	}
 	switch {

@@ -80,7 +80,16 @@ func sanitiseJPEG(in []byte, lim wire.Limits) (wire.Answer, error) {
 	if conv != nil {
 		view = converted{view, conv}
 	}
-	if !kept {
+	switch {
+	case kept:
+	case conv == nil && view.model() == l.model:
+		f.Pixels.Encoded = hashPixels(view)
+		if original = turnJPEG(in, facts.orientation, l.p3); original != nil {
+			f.TurnedWithoutLoss = true
+			break
+		}
+		fallthrough
+	default:
 		original, f.Pixels.Encoded = encodeJPEG(view, bakedQuality, l.p3)
 	}
 	w, h := view.size()

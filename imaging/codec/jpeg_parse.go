@@ -55,7 +55,8 @@ type jpegLayout struct {
 	quantUsed     [4]bool   // a component has been coded with it
 	scans         []scan
 
-	coef [4]coefficients // of a progressive image; set by walk
+	coef   [4]coefficients // of a progressive image, or where they are to be gathered; set by walk
+	gather bool            // coefficients of a sequential image, too
 
 	exif      []byte // first EXIF block, beginning with the TIFF header
 	icc       iccChunks

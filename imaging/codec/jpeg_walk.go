@@ -100,7 +100,7 @@ func (w *walker) scan(s *scan) error {
 	if w.visits += int64(mcus) * int64(perMCU); w.visits > maxBlockVisits {
 		return refuse(CodeComplex, "more than %d blocks to decode", maxBlockVisits)
 	}
-	if w.l.sof == mSOF2 {
+	if w.l.sof == mSOF2 || w.l.gather {
 		w.l.allocate(s)
 	}
 	return w.intervals(s, order, mcus)
@@ -165,6 +165,8 @@ func (w *walker) interval(r *bitReader, s *scan, order []scanComponent, first, n
 	switch {
 	case w.l.sof == mSOF2:
 		ok = w.l.progressiveInterval(r, s, first, n)
+	case w.l.gather:
+		ok = w.l.gatherSequential(r, s, first, n)
 	case w.planes != nil:
 		ok = w.l.decodeSequential(w.planes, r, s, first, n)
 	default:

@@ -44,7 +44,8 @@ func checkMemory(l *jpegLayout, why purpose, lim wire.Limits) error {
 	if why == toRecode {
 		// The output has a full sample of each component for each pixel, and is scanned as well.
 		output := w * h * int64(len(l.comps)) / 4
-		need = max(need, samples+output+input+runtimeBytes, w*h*int64(len(l.comps))+output+runtimeBytes)
+		// Turned without loss it has the coefficients, of two bytes, besides the picture.
+		need = max(need, 3*samples+output+input+runtimeBytes, w*h*int64(len(l.comps))+output+runtimeBytes)
 	}
 	if need > lim.MemoryBytes {
 		return tooLarge(w, h, need)

@@ -185,6 +185,7 @@ func putFindings(f *fields, v *Findings) {
 	}
 	f.putFlag(v.CodedDataKept)
 	f.putFlag(v.OrientationBaked)
+	f.putFlag(v.TurnedWithoutLoss)
 	f.putFlag(v.ColourConverted)
 	f.putText(v.SourceProfile)
 	f.put(v.Pixels.Decoded[:])
@@ -207,6 +208,7 @@ func getFindings(f *fields, v *Findings) {
 	}
 	v.CodedDataKept = f.flag()
 	v.OrientationBaked = f.flag()
+	v.TurnedWithoutLoss = f.flag()
 	v.ColourConverted = f.flag()
 	v.SourceProfile = f.text()
 	f.hash(v.Pixels.Decoded[:])

@@ -95,10 +95,11 @@ type Findings struct {
 	EXIFUnreadable bool // EXIF was there and could not be read in full
 	Removed        []Removed
 
-	CodedDataKept    bool   // the original's coded picture is the upload's, bit for bit
-	OrientationBaked bool   // pixels were turned, and therefore coded anew
-	ColourConverted  bool   // pixels were converted to sRGB, and therefore coded anew
-	SourceProfile    string // one of Profiles
+	CodedDataKept     bool   // the original's coded picture is the upload's, bit for bit
+	OrientationBaked  bool   // the picture was turned, and therefore coded anew
+	TurnedWithoutLoss bool   // ... and of a JPEG every coefficient kept its value
+	ColourConverted   bool   // pixels were converted to sRGB, and therefore coded anew
+	SourceProfile     string // one of Profiles
 
 	Pixels       Pixels
 	InputSHA256  [sha256.Size]byte // of the upload; filled in by the service

@@ -25,7 +25,8 @@ var ContentTypes = []string{"image/jpeg", "image/png", "image/webp", "image/heic
 // nothing that cannot be.
 func (f *Findings) Plausible(size int64) bool {
 	if !slices.Contains(Formats, f.Format) || !slices.Contains(Profiles, f.SourceProfile) ||
-		f.Width < 1 || f.Height < 1 || f.CaptureTime != "" && !IsEXIFTime(f.CaptureTime) {
+		f.Width < 1 || f.Height < 1 || f.CaptureTime != "" && !IsEXIFTime(f.CaptureTime) ||
+		f.TurnedWithoutLoss && (f.Format != "jpeg" || !f.OrientationBaked || f.CodedDataKept || f.ColourConverted) {
 		return false
 	}
 	left := size
