@@ -58,6 +58,29 @@ type Region struct {
 	Y      int    `json:"y"`
 	Width  int    `json:"width"`
 	Height int    `json:"height"`
+	// Unit of the four numbers: ten thousandths of the photo's width and height when empty, which is how they
+	// are recorded, or pixels of its web rendition.
+	Unit string `json:"unit,omitempty"`
+}
+
+// Pixels is the unit of regions that are given in pixels of the web rendition.
+const Pixels = "pixels"
+
+// Of is the region of a photo whose web rendition has so many pixels, in ten thousandths. It grows to
+// whole ones: what was to be hidden is.
+func (r Region) Of(width, height int) Region {
+	if r.Unit != Pixels || width < 1 || height < 1 || r.X < 0 || r.Y < 0 || r.Width < 1 || r.Height < 1 ||
+		r.X > width-r.Width || r.Y > height-r.Height {
+		return r // which is not valid as long as it has a unit
+	}
+	side := func(at, size, whole int) (int, int) {
+		from := at * RegionUnit / whole
+		return from, (at+size)*RegionUnit/whole + min(1, (at+size)*RegionUnit%whole) - from
+	}
+	r.X, r.Width = side(r.X, r.Width, width)
+	r.Y, r.Height = side(r.Y, r.Height, height)
+	r.Unit = ""
+	return r
 }
 
 // Bounds of regions.
@@ -69,7 +92,7 @@ const (
 // Valid reports that the region has an area and lies within the photo.
 func (r Region) Valid() bool {
 	side := func(at, size int) bool { return at >= 0 && size > 0 && size <= RegionUnit && at <= RegionUnit-size }
-	return (r.Shape == "rectangle" || r.Shape == "ellipse") && side(r.X, r.Width) && side(r.Y, r.Height)
+	return r.Unit == "" && (r.Shape == "rectangle" || r.Shape == "ellipse") && side(r.X, r.Width) && side(r.Y, r.Height)
 }
 
 // marking returns the newest event that marked regions of the photo; empty:

@@ -23,7 +23,7 @@ func (s *Service) Mask(ctx context.Context, who consent.Principal, p id.Photo, r
 	}
 	d := derivation{photo: p, rendition: consent.Masked, purpose: consent.ForCare, marking: ev.ID, sources: []source{{p, consent.Web}}}
 	return s.derive(ctx, who, d, func(ctx context.Context, plain [][]byte) (*imaging.Rendition, error) {
-		r, err := s.Media.Mask(ctx, plain[0], areas(regions))
+		r, err := s.Media.Mask(ctx, plain[0], areas(ev.Regions))
 		return r, pictureFault("regions", err)
 	})
 }
@@ -33,13 +33,14 @@ func (s *Service) Mask(ctx context.Context, who consent.Principal, p id.Photo, r
 // released only where the records allow it for both, and goes with either.
 // Errors: as Mask's.
 func (s *Service) Compare(ctx context.Context, who consent.Principal, after, before id.Photo, crops [2]consent.Region) (*Rendition, error) {
-	if _, err := s.mark(ctx, who, after, Happening{Kind: consent.Compared, With: before, Regions: crops[:]}); err != nil {
+	ev, err := s.mark(ctx, who, after, Happening{Kind: consent.Compared, With: before, Regions: crops[:]})
+	if err != nil {
 		return nil, err
 	}
 	d := derivation{photo: after, rendition: consent.Compare, purpose: consent.ForCare, with: before,
 		sources: []source{{before, consent.Web}, {after, consent.Web}}}
 	return s.derive(ctx, who, d, func(ctx context.Context, plain [][]byte) (*imaging.Rendition, error) {
-		r, err := s.Media.Compare(ctx, plain[0], plain[1], [2]imaging.Region(areas(crops[:])))
+		r, err := s.Media.Compare(ctx, plain[0], plain[1], [2]imaging.Region(areas(ev.Regions)))
 		return r, pictureFault("crops", err)
 	})
 }
@@ -58,11 +59,14 @@ func (s *Service) mark(ctx context.Context, who consent.Principal, p id.Photo, h
 		return nil, err
 	}
 	photo, err := s.photo(ctx, who, p)
+	other := photo
 	if err == nil && h.With != "" {
-		var other *Photo
 		if other, err = s.photo(ctx, who, h.With); err == nil && (other.Patient != photo.Patient || other.State != Ready || h.With == p) {
 			err = invalid("before", "Name another photo of the same patient that is ready.")
 		}
+	}
+	if err == nil {
+		h.Regions = measured(h.Regions, other, photo)
 	}
 	switch {
 	case err != nil:
@@ -70,7 +74,7 @@ func (s *Service) mark(ctx context.Context, who consent.Principal, p id.Photo, h
 		err = ErrNotFound
 	case len(h.Regions) > consent.MaxRegions, slices.ContainsFunc(h.Regions, func(r consent.Region) bool { return !r.Valid() }),
 		h.Kind == consent.Marked && len(h.Regions) == 0:
-		err = invalid("regions", "Give 1 to 32 regions that lie within the photo, in ten thousandths of its width and height.")
+		err = invalid("regions", "Give 1 to 32 regions that lie within the photo, in ten thousandths of its width and height or in pixels of its web rendition.")
 	}
 	if err != nil {
 		return nil, s.failed(ctx, who, e, err)
@@ -81,6 +85,22 @@ func (s *Service) mark(ctx context.Context, who consent.Principal, p id.Photo, h
 	}
 	h.Patient, h.Subject = photo.Patient, string(p)
 	return s.append(ctx, who, h, e)
+}
+
+// measured are regions in ten thousandths, whatever unit they were given in: the first is of one photo, all
+// others of another.
+func measured(list []consent.Region, first, others *Photo) []consent.Region {
+	out := slices.Clone(list)
+	for i, of := range out {
+		p := others
+		if i == 0 {
+			p = first
+		}
+		if web := p.rendition(consent.Web); web != nil {
+			out[i] = of.Of(web.Width, web.Height)
+		}
+	}
+	return out
 }
 
 // areas are regions as the media workers take them.

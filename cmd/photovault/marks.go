@@ -2,15 +2,17 @@ package main
 
 import (
 	"fmt"
+	"strings"
 
 	"photovault/api"
 	"photovault/consent"
+	"photovault/vault"
 	"photovault/vault/id"
 )
 
 type photoMask struct {
 	Photo string   `arg:"" help:"Photo's id."`
-	Hide  []string `sep:"none" help:"What to hide: X,Y,WIDTH,HEIGHT in percent of the upright photo, from its left and upper edge; may be given several times." placeholder:"X,Y,W,H"`
+	Hide  []string `sep:"none" help:"What to hide: X,Y,WIDTH,HEIGHT in percent of the upright photo, from its left and upper edge, or in pixels of its web rendition as X,Y,W,Hpx; may be given several times." placeholder:"X,Y,W,H"`
 	Oval  []string `sep:"none" help:"The same, hiding the oval in it only." placeholder:"X,Y,W,H"`
 }
 
@@ -42,23 +44,37 @@ func (c *photoMask) Run(r *run) error {
 }
 
 type photoCompare struct {
-	Photo  string `arg:"" help:"Photo's id: the one from after."`
-	Before string `required:"" help:"Photo from before, of the same patient." placeholder:"ID"`
-	Crop   string `help:"What to show of the photo: X,Y,WIDTH,HEIGHT in percent." default:"0,0,100,100" placeholder:"X,Y,W,H"`
-	Other  string `help:"What to show of the one from before; the same shape." default:"0,0,100,100" placeholder:"X,Y,W,H"`
+	Photo   string `arg:"" optional:"" help:"Photo's id: the one from after."`
+	Before  string `help:"Photo from before, of the same patient." placeholder:"ID"`
+	Set     string `help:"In place of both: the set that holds one photo of kind before and one of kind after." placeholder:"ID"`
+	Patient string `help:"Whose set it is." placeholder:"ID"`
+	View    string `help:"Where a set has several of a kind: those of this view." placeholder:"TEXT"`
+	Crop    string `help:"What to show of the photo: X,Y,WIDTH,HEIGHT in percent." default:"0,0,100,100" placeholder:"X,Y,W,H"`
+	Other   string `help:"What to show of the one from before; the same shape." default:"0,0,100,100" placeholder:"X,Y,W,H"`
 }
 
 // Help is shown by photovault photo compare --help.
 func (photoCompare) Help() string {
 	return `Example:
   photovault photo compare AFTER --before BEFORE --crop 20,10,60,60 --other 22,14,60,60
+  photovault photo compare --set SET --patient PATIENT
 
 Both parts are shown at the same size, labelled before and after and nothing
 else. It is released only where both photos may be, and goes with either.`
 }
 
 func (c *photoCompare) Run(r *run) error {
-	in := api.NewComparison{Before: id.Photo(c.Before)}
+	after, before := c.Photo, c.Before
+	if c.Set != "" && after == "" && before == "" {
+		var err error
+		if after, before, err = r.pair(c.Patient, c.Set, c.View); err != nil {
+			return err
+		}
+	}
+	if after == "" || before == "" {
+		return misuse("name both photos, PHOTO and --before ID, or --set ID and --patient ID")
+	}
+	in := api.NewComparison{Before: id.Photo(before)}
 	var err error
 	if in.Crops.After, err = parseRegion("rectangle", c.Crop); err != nil {
 		return err
@@ -66,7 +82,34 @@ func (c *photoCompare) Run(r *run) error {
 	if in.Crops.Before, err = parseRegion("rectangle", c.Other); err != nil {
 		return err
 	}
-	return r.derive(c.Photo, "/comparison", in)
+	return r.derive(after, "/comparison", in)
+}
+
+// pair finds the photos of a set that are compared: the one of kind after and the one of kind before.
+func (r *run) pair(patient, set, view string) (after, before string, err error) {
+	if !id.Valid(patient) || !id.Valid(set) {
+		return "", "", misuse("--set and --patient must be ids, UUIDs")
+	}
+	cl, _, err := r.connect()
+	if err != nil {
+		return "", "", err
+	}
+	var all api.PhotoList
+	if err := cl.Get(r.ctx, "/v1/photos?patient="+patient, &all); err != nil {
+		return "", "", err
+	}
+	found := map[string][]string{}
+	for _, p := range all.Photos {
+		if string(p.Set) == set && p.State == vault.Ready && (view == "" || p.View == view) {
+			found[p.Kind] = append(found[p.Kind], string(p.ID))
+		}
+	}
+	for _, kind := range []string{"before", "after"} {
+		if n := len(found[kind]); n != 1 {
+			return "", "", misuse(fmt.Sprintf("the set has %d photos of kind %s that are ready, not one; name both photos, or a --view", n, kind))
+		}
+	}
+	return found["after"][0], found["before"][0], nil
 }
 
 type photoFlag struct {
@@ -108,8 +151,18 @@ func (r *run) postPhoto(photo, what string, in, out any) error {
 	return cl.Post(r.ctx, "/v1/photos/"+photo+what, in, out)
 }
 
-// parseRegion reads X,Y,WIDTH,HEIGHT in percent.
+// parseRegion reads X,Y,WIDTH,HEIGHT in percent, or in pixels of the web rendition with px behind it; whether
+// those lie within it only the server knows.
 func parseRegion(shape, text string) (consent.Region, error) {
+	if pixels, ok := strings.CutSuffix(text, "px"); ok {
+		region := consent.Region{Shape: shape, Unit: consent.Pixels}
+		var rest string
+		n, _ := fmt.Sscanf(pixels+" .", "%d,%d,%d,%d %s", &region.X, &region.Y, &region.Width, &region.Height, &rest)
+		if n != 5 || rest != "." {
+			return region, misuse("a region in pixels is X,Y,WIDTH,HEIGHTpx, such as 320,200,480,96px")
+		}
+		return region, nil
+	}
 	var v [4]float64
 	var rest string
 	n, _ := fmt.Sscanf(text+" .", "%f,%f,%f,%f %s", &v[0], &v[1], &v[2], &v[3], &rest)
