@@ -155,7 +155,7 @@ func (s *Service) openSource(ctx context.Context, permit *consent.DerivePermit, 
 	name := blobs.Name{Practice: p.Practice, Area: blobs.Photos, Object: r.Object}
 	sealed, err := fetchObject(ctx, s.Blobs, name, seal.SealedSize(r.Size), true)
 	if err != nil {
-		return nil, translate(err)
+		return nil, s.missing(ctx, p, r, err)
 	}
 	defer sealed.Close()
 	if err := permit.Spend(p.Practice, p.ID, rendition); err != nil {
@@ -171,6 +171,22 @@ func (s *Service) openSource(ctx context.Context, permit *consent.DerivePermit, 
 		return nil, translate(err)
 	}
 	return plain, nil
+}
+
+// missing tells an object that was removed meanwhile, ErrGone, from damage.
+func (s *Service) missing(ctx context.Context, p *Photo, r *Rendition, err error) error {
+	if !errors.Is(err, blobs.ErrNotFound) {
+		return translate(err)
+	}
+	switch now, nowErr := s.Catalogs.ForPractice(p.Practice).Photo(ctx, p.ID); {
+	case errors.Is(nowErr, ErrNotFound):
+		return ErrGone
+	case nowErr != nil:
+		return nowErr
+	case now.State == Removed, now.rendition(r.Name) == nil, now.rendition(r.Name).Object != r.Object:
+		return ErrGone
+	}
+	return translate(err)
 }
 
 // photoKey unwraps the photo's own data key. The caller destroys it.

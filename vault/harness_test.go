@@ -99,6 +99,8 @@ type stalling struct {
 	mu     sync.Mutex
 	object id.Object
 	gate   chan struct{}
+
+	meanwhile func() // once, before the next object is read
 }
 
 func (s *stalling) stall(o id.Object) (goOn func()) {
@@ -109,6 +111,13 @@ func (s *stalling) stall(o id.Object) (goOn func()) {
 }
 
 func (s *stalling) Get(ctx context.Context, name blobs.Name, off, n int64) (io.ReadCloser, int64, error) {
+	s.mu.Lock()
+	meanwhile := s.meanwhile
+	s.meanwhile = nil
+	s.mu.Unlock()
+	if meanwhile != nil {
+		meanwhile()
+	}
 	body, size, err := s.Store.Get(ctx, name, off, n)
 	return &stallingBody{body, s, name.Object}, size, err
 }

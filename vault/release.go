@@ -129,6 +129,9 @@ func (s *Service) openContent(ctx context.Context, req ContentRequest, got *fetc
 		return d, s.peeked(ctx, rel, req)
 	}
 	if err := s.fetch(ctx, rel, rendition, got); err != nil {
+		if errors.Is(err, blobs.ErrNotFound) && s.removed(ctx, req, rendition) {
+			return nil, consent.ErrSuperseded
+		}
 		return nil, s.failed(ctx, rel.Holder, rel.entry(req, audit.Failed), err)
 	}
 	asked := time.Now()
@@ -143,12 +146,27 @@ func (s *Service) openContent(ctx context.Context, req ContentRequest, got *fetc
 		}
 	}
 	if err != nil {
+		if errors.Is(err, blobs.ErrNotFound) && s.removed(ctx, req, rendition) {
+			err = ErrNotFound
+		}
 		e := permit.Outcome(consent.UseIncomplete)
 		e.Outcome, e.Reason = audit.Failed, Code(err)
 		return nil, errors.Join(err, s.finish(rel.Token.Practice, permit.Use, consent.UseIncomplete, e))
 	}
 	s.streams.add(ctx, d, s, rel, req, permit, plain, asked)
 	return d, nil
+}
+
+// removed: the photo, or marketing's copy of it, ended while it was fetched.
+// Its object is gone because it was removed, which is no damage.
+func (s *Service) removed(ctx context.Context, req ContentRequest, r *Rendition) bool {
+	rel, err := s.Catalogs.Release(ctx, req.Token.Hash())
+	if err != nil {
+		return errors.Is(err, ErrNotFound)
+	}
+	rel.Policies = s.Policies
+	_, now, refusal := rel.approve(req)
+	return refusal != nil || now.Object != r.Object
 }
 
 // approve decides the use; it returns the refusal as the audit log names it.

@@ -2,6 +2,7 @@ package vault_test
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -13,6 +14,7 @@ import (
 	"time"
 
 	"photovault/consent"
+	"photovault/imaging"
 	"photovault/imaging/specimen"
 	"photovault/vault"
 	"photovault/vault/audit"
@@ -352,6 +354,41 @@ func TestTamperedObjectsAreRefused(t *testing.T) {
 	}
 	if failed != 7 {
 		t.Errorf("%d failed releases in the log, want 7", failed)
+	}
+}
+
+// A photo that is deleted while it is being opened is gone, not damaged: nobody
+// is alarmed.
+func TestAPhotoDeletedMeanwhileIsNotDamaged(t *testing.T) {
+	for name, open := range map[string]func(*fixture, *vault.Photo) error{
+		"a release": func(f *fixture, p *vault.Photo) error { _, err := f.open(f.clinical(p, "web")); return err },
+		"a derivation": func(f *fixture, p *vault.Photo) error {
+			_, err := f.DeriveMasked(t.Context(), f.people[consent.Provider], p.ID, func(context.Context, [][]byte) (*imaging.Rendition, error) {
+				t.Error("what is gone was opened")
+				return nil, errors.New("nothing to work on")
+			})
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := newFixture(t)
+			p := f.add(small())
+			f.store.meanwhile = func() {
+				if _, err := f.Delete(t.Context(), f.people[consent.Privacy], p.ID); err != nil {
+					t.Error(err)
+				}
+			}
+			if err := open(f, p); !errors.Is(err, vault.ErrNotFound) && !errors.Is(err, vault.ErrGone) || errors.Is(err, vault.ErrBroken) {
+				t.Errorf("%v", err)
+			}
+			for _, action := range []audit.Action{audit.Release, audit.PhotoDerive} {
+				for _, e := range f.entries(p, action) {
+					if e.Reason == vault.Code(vault.ErrBroken) {
+						t.Errorf("the log has %+v", e)
+					}
+				}
+			}
+		})
 	}
 }
 
