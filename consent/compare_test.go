@@ -80,6 +80,16 @@ func TestAStaleMaskIsNotReleased(t *testing.T) {
 	if d := consent.DecideRelease(q); d.Allowed || d.Refusals[0].Code != "photo_not_ready" {
 		t.Errorf("made by an older one: %+v", d)
 	}
+	// Its thumb is asked by its own: it may be older than what it was made of.
+	q.Rendition, q.Photo.Marking, q.Photo.ThumbMarking = consent.MaskedThumb, "next", "first"
+	if d := consent.DecideRelease(q); d.Allowed || d.Refusals[0].Code != "photo_not_ready" {
+		t.Errorf("a thumb made by an older one: %+v", d)
+	}
+	q.Photo.ThumbMarking = "next"
+	q.Record.Authorizations[0].Scope.MaskedOnly = true
+	if d := consent.DecideRelease(q); !d.Allowed {
+		t.Errorf("a thumb made by the newest, masked only: %+v", d.Refusals)
+	}
 }
 
 func TestWhatIsNotSaidIsRecognisable(t *testing.T) {

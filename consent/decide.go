@@ -22,11 +22,12 @@ var Purposes = []Purpose{ForCare, ForTeaching, ForMarketing}
 
 // Renditions that a photo can have.
 const (
-	Original = "original"
-	Web      = "web"
-	Thumb    = "thumb"
-	Masked   = "masked"  // eyes and marks blacked out
-	Compare  = "compare" // the photo beside another of the patient
+	Original    = "original"
+	Web         = "web"
+	Thumb       = "thumb"
+	Masked      = "masked"       // eyes and marks blacked out
+	MaskedThumb = "masked-thumb" // the same, small
+	Compare     = "compare"      // the photo beside another of the patient
 )
 
 // Photo is what a decision needs to know of a photo.
@@ -39,8 +40,9 @@ type Photo struct {
 	SetBy      id.Account // who made its set
 	Ready      bool       // its renditions are stored
 
-	Marking id.Event // what its masked rendition was made by
-	With    *Photo   // what its rendition compare shows beside it; nil: it has none
+	Marking      id.Event // what its masked rendition was made by
+	ThumbMarking id.Event `json:",omitempty"` // and that of it in small
+	With         *Photo   // what its rendition compare shows beside it; nil: it has none
 }
 
 // Question is everything a release is decided on.
@@ -159,7 +161,8 @@ func (q *Question) decideGrounds() *Decision {
 		why = purposeUnknown
 	case !q.Who.May(releaseFor[q.Purpose]):
 		why = roleNotAllowed
-	case !q.all(func(p *Photo) bool { return p.Ready }), q.Rendition == Masked && q.Record.marking(q.Photo.ID) != q.Photo.Marking:
+	case !q.all(func(p *Photo) bool { return p.Ready }), q.Rendition == Masked && q.Record.marking(q.Photo.ID) != q.Photo.Marking,
+		q.Rendition == MaskedThumb && q.Record.marking(q.Photo.ID) != q.Photo.ThumbMarking:
 		// Regions that were marked since are not hidden yet.
 		why = photoNotReady
 	default:

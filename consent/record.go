@@ -70,11 +70,11 @@ func (s Scope) Covers(p *Photo) bool {
 func (s Scope) allows(rendition string) bool {
 	switch {
 	case s.MaskedOnly:
-		return rendition == Masked
+		return rendition == Masked || rendition == MaskedThumb
 	case rendition == Original:
 		return s.Original
 	default:
-		return rendition == Web || rendition == Thumb || rendition == Masked || rendition == Compare
+		return rendition == Web || rendition == Thumb || rendition == Masked || rendition == MaskedThumb || rendition == Compare
 	}
 }
 

@@ -18,6 +18,11 @@ func (p *Pool) Mask(ctx context.Context, web []byte, regions []Region) (*Renditi
 	return p.derive(ctx, Masked, wire.Request{Mode: wire.Mask, Blobs: [][]byte{web}, Regions: regions})
 }
 
+// ShrinkMasked makes the thumb of a masked rendition. The input is only read. Errors: as of Process.
+func (p *Pool) ShrinkMasked(ctx context.Context, masked []byte) (*Rendition, error) {
+	return p.derive(ctx, MaskedThumb, wire.Request{Mode: wire.Shrink, Blobs: [][]byte{masked}})
+}
+
 // Compare shows parts of two finished web renditions side by side at the same scale, the first labelled
 // before, the second after. crops say which parts. Errors: as of Process; RegionOutside, CropsDiffer.
 func (p *Pool) Compare(ctx context.Context, before, after []byte, crops [2]Region) (*Rendition, error) {

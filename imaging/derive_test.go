@@ -131,6 +131,35 @@ func TestAnEllipseHidesWhatLiesInIt(t *testing.T) {
 	}
 }
 
+// The thumb of a masked picture is made of it alone: small, clean and the same every time.
+func TestAMaskedPictureHasItsOwnThumb(t *testing.T) {
+	p := pool(t, imaging.Config{}, "media-worker")
+	masked, err := p.Mask(context.Background(), webOf(t, p, scene(t, 640, 480, image.Rectangle{}, 0, false)),
+		[]imaging.Region{{Shape: imaging.Rectangle, X: 2500, Y: 2500, Width: 5000, Height: 5000}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	one, err := p.ShrinkMasked(context.Background(), masked.Data)
+	if err != nil || one.Name != imaging.MaskedThumb || one.Width != 320 || one.Height != 240 || one.ContentType != "image/jpeg" {
+		t.Fatalf("%+v, %v", one, err)
+	}
+	if two, err := p.ShrinkMasked(context.Background(), masked.Data); err != nil || !bytes.Equal(one.Data, two.Data) {
+		t.Errorf("another thumb each time: %v", err)
+	}
+	m, err := jpeg.Decode(bytes.NewReader(one.Data))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if cr, cg, cb, _ := m.At(160, 120).RGBA(); cr+cg+cb != 0 {
+		t.Errorf("what was hidden shows %d %d %d", cr, cg, cb)
+	}
+	for name, in := range map[string][]byte{"nothing": nil, "no picture": []byte("masked"), "half of one": masked.Data[:len(masked.Data)/2]} {
+		if _, err := p.ShrinkMasked(context.Background(), in); codeOf(err) == "accepted" || codeOf(err) == "worker_failed" {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 func TestRegionsOutsideAreRefused(t *testing.T) {
 	p := pool(t, imaging.Config{}, "media-worker")
 	web := webOf(t, p, scene(t, 320, 240, image.Rectangle{}, 0, false))

@@ -30,11 +30,12 @@ const MaxRegions = wire.MaxRegions
 
 // Names of renditions.
 const (
-	Original = "original" // full size
-	Web      = "web"      // long side at most 1600 pixels
-	Thumb    = "thumb"    // long side at most 320 pixels
-	Masked   = "masked"   // web with regions blacked out
-	Compare  = "compare"  // two web pictures side by side
+	Original    = "original"     // full size
+	Web         = "web"          // long side at most 1600 pixels
+	Thumb       = "thumb"        // long side at most 320 pixels
+	Masked      = "masked"       // web with regions blacked out
+	MaskedThumb = "masked-thumb" // masked, long side at most 320 pixels
+	Compare     = "compare"      // two web pictures side by side
 )
 
 // Result is what becomes of one accepted photo. The caller owns it; the data of the renditions is not

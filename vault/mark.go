@@ -13,8 +13,9 @@ import (
 )
 
 // Mask hides regions of a photo: it appends which to the patient's record and
-// makes the rendition masked. From the moment the regions are recorded on, a
-// masked rendition that was made without them is not released.
+// makes the renditions masked and, of that, masked-thumb. From the moment the
+// regions are recorded on, a masked rendition that was made without them is not
+// released.
 // Errors: ErrDenied, ErrInvalid, ErrNotFound, and derive's.
 func (s *Service) Mask(ctx context.Context, who consent.Principal, p id.Photo, regions []consent.Region) (*Rendition, error) {
 	ev, err := s.mark(ctx, who, p, Happening{Kind: consent.Marked, Regions: regions})
@@ -22,10 +23,22 @@ func (s *Service) Mask(ctx context.Context, who consent.Principal, p id.Photo, r
 		return nil, err
 	}
 	d := derivation{photo: p, rendition: consent.Masked, purpose: consent.ForCare, marking: ev.ID, sources: []source{{p, consent.Web}}}
-	return s.derive(ctx, who, d, func(ctx context.Context, plain [][]byte) (*imaging.Rendition, error) {
+	made, err := s.derive(ctx, who, d, func(ctx context.Context, plain [][]byte) (*imaging.Rendition, error) {
 		r, err := s.Media.Mask(ctx, plain[0], areas(ev.Regions))
 		return r, pictureFault("regions", err)
 	})
+	if err != nil {
+		return nil, err
+	}
+	d.rendition, d.sources = consent.MaskedThumb, []source{{p, consent.Masked}}
+	_, err = s.derive(ctx, who, d, func(ctx context.Context, plain [][]byte) (*imaging.Rendition, error) {
+		r, err := s.Media.ShrinkMasked(ctx, plain[0])
+		return r, pictureFault("regions", err)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return made, nil
 }
 
 // Compare shows a photo beside one from before, of the same patient: it appends
@@ -135,7 +148,7 @@ func beside(photos []*Photo, other id.Photo) consent.Photo {
 	for _, p := range photos {
 		if p.ID == other && other != "" {
 			out := p.Subject()
-			out.With, out.Marking = nil, ""
+			out.With, out.Marking, out.ThumbMarking = nil, "", ""
 			return out
 		}
 	}

@@ -48,6 +48,16 @@ func TestAMaskHidesAndItsRegionsAreKept(t *testing.T) {
 	if x, y, z, _ := m.At(112, 84).RGBA(); x+y+z != 0 {
 		t.Errorf("the region shows %d %d %d", x, y, z)
 	}
+	small, err := f.read(photo, consent.MaskedThumb)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if m, err = jpeg.Decode(bytes.NewReader(small)); err != nil || m.Bounds().Dx() != 320 {
+		t.Fatalf("the thumb is %v, %v", m, err)
+	}
+	if x, y, z, _ := m.At(112, 84).RGBA(); x+y+z != 0 {
+		t.Errorf("in the thumb the region shows %d %d %d", x, y, z)
+	}
 	record, err := f.catalogs.ForPractice(f.practice).Record(t.Context(), photo.Patient)
 	if err != nil {
 		t.Fatal(err)
@@ -67,6 +77,9 @@ func TestAMaskHidesAndItsRegionsAreKept(t *testing.T) {
 	f.catalogs.set("CommitDerive", nil)
 	if _, err := f.read(photo, consent.Masked); !errors.Is(err, vault.ErrDenied) {
 		t.Errorf("a stale mask: %v", err)
+	}
+	if _, err := f.read(photo, consent.MaskedThumb); !errors.Is(err, vault.ErrDenied) {
+		t.Errorf("the thumb of a stale mask: %v", err)
 	}
 	for name, bad := range map[string][]consent.Region{"none": nil, "outside": {{Shape: "ellipse", X: 9999, Width: 2, Height: 1}}} {
 		if _, err := f.Mask(t.Context(), provider, photo.ID, bad); !errors.Is(err, vault.ErrInvalid) {

@@ -62,7 +62,7 @@ type Rendition struct {
 	Size        int64     `json:"size"`   // bytes of plaintext
 	SHA256      string    `json:"sha256"` // of the plaintext, hexadecimal
 
-	Marking id.Event      `json:"marking,omitempty"` // of "masked": what says which regions are hidden
+	Marking id.Event      `json:"marking,omitempty"` // of "masked" and "masked-thumb": what says which regions are hidden
 	With    consent.Photo `json:"with,omitzero"`     // of "compare": the other photo that it shows
 }
 
@@ -71,6 +71,9 @@ func (p *Photo) Subject() consent.Photo {
 	out := consent.Photo{ID: p.ID, Patient: p.Patient, Set: p.Set, Treatment: p.Treatment, DeclaredBy: p.DeclaredBy, SetBy: p.SetBy, Ready: p.State == Ready}
 	if r := p.rendition(consent.Masked); r != nil {
 		out.Marking = r.Marking
+	}
+	if r := p.rendition(consent.MaskedThumb); r != nil {
+		out.ThumbMarking = r.Marking
 	}
 	if r := p.rendition(consent.Compare); r != nil {
 		other := r.With
@@ -132,4 +135,4 @@ type Dropped struct {
 var RenditionNames = []string{consent.Original, consent.Web, consent.Thumb}
 
 // DerivedNames are those that are made of them when somebody asks for it.
-var DerivedNames = []string{consent.Masked, consent.Compare}
+var DerivedNames = []string{consent.Masked, consent.MaskedThumb, consent.Compare}

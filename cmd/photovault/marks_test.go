@@ -54,6 +54,9 @@ func TestPhotosAreMaskedComparedAndFlagged(t *testing.T) {
 		if !black(m, 170, 130) || !black(m, 310, 230) || black(m, 100, 60) || black(m, 400, 300) {
 			t.Errorf("mask %s hides something else", region)
 		}
+		if m := shown(after, "masked-thumb"); m.Bounds().Dx() != 320 || !black(m, 85, 65) || !black(m, 155, 115) || black(m, 50, 30) || black(m, 200, 150) {
+			t.Errorf("the thumb of mask %s hides something else", region)
+		}
 	}
 	v.must("provider", "photo", "mask", string(after.ID), "--oval", "50,50,40,40", "--hide", "0,0,10,10px")
 	if m := shown(after, "masked"); black(m, 170, 130) || !black(m, 448, 336) || !black(m, 5, 5) {

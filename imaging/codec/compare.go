@@ -56,7 +56,7 @@ func compare(in [][]byte, crops []wire.Region, lim wire.Limits) (wire.Answer, er
 		draw.Draw(out, image.Rect(left, 0, left+w, h), part, image.Point{}, draw.Src)
 		write(out, label, left+(w-textWidth(label))/2, h+gap)
 	}
-	return finished("compare", out, grays)
+	return finished("compare", out, grays, webQuality)
 }
 
 // within is a crop in pixels.

@@ -35,7 +35,17 @@ func mask(in []byte, regions []wire.Region, lim wire.Limits) (wire.Answer, error
 			}
 		}
 	}
-	return finished("masked", m, gray)
+	return finished("masked", m, gray, webQuality)
+}
+
+// shrinkFinished makes the thumb of a finished rendition: of a masked one, in which nothing is left to be
+// spread.
+func shrinkFinished(in []byte, lim wire.Limits) (wire.Answer, error) {
+	m, gray, err := openFinished(in, lim)
+	if err != nil {
+		return wire.Answer{}, err
+	}
+	return finished("masked-thumb", thumbnail(m), gray, thumbQuality)
 }
 
 // touches reports whether a region of a picture of w by h pixels and a rectangle overlap. It rounds to
@@ -81,11 +91,11 @@ func openFinished(in []byte, lim wire.Limits) (*image.NRGBA, bool, error) {
 }
 
 // finished codes what was made of renditions.
-func finished(name string, m *image.NRGBA, gray bool) (wire.Answer, error) {
-	data, err := encodeSmall(m, gray, webQuality)
+func finished(name string, m image.Image, gray bool, quality int) (wire.Answer, error) {
+	data, err := encodeSmall(m, gray, quality)
 	if err != nil {
 		return wire.Answer{}, err
 	}
 	return wire.Answer{Renditions: []wire.Rendition{{Name: name, ContentType: "image/jpeg",
-		Width: m.Rect.Dx(), Height: m.Rect.Dy(), Data: data}}}, nil
+		Width: m.Bounds().Dx(), Height: m.Bounds().Dy(), Data: data}}}, nil
 }

@@ -84,6 +84,11 @@ func answer(q wire.Request) (wire.Answer, error) {
 			return wire.Answer{}, wire.ErrFrame
 		}
 		return mask(q.Blobs[0], q.Regions, q.Limits)
+	case wire.Shrink:
+		if len(q.Blobs) != 1 {
+			return wire.Answer{}, wire.ErrFrame
+		}
+		return shrinkFinished(q.Blobs[0], q.Limits)
 	case wire.Compare:
 		if len(q.Blobs) != 2 || len(q.Regions) != 2 {
 			return wire.Answer{}, wire.ErrFrame

@@ -104,6 +104,10 @@ func (*media) Mask(context.Context, []byte, []imaging.Region) (*imaging.Renditio
 	return nil, imaging.ErrMachine
 }
 
+func (*media) ShrinkMasked(context.Context, []byte) (*imaging.Rendition, error) {
+	return nil, imaging.ErrMachine
+}
+
 func (*media) Compare(context.Context, []byte, []byte, [2]imaging.Region) (*imaging.Rendition, error) {
 	return nil, imaging.ErrMachine
 }

@@ -15,6 +15,8 @@ const (
 	Scan Mode = 'V'
 	// Mask takes one finished rendition and answers with it, its regions blacked out.
 	Mask Mode = 'M'
+	// Shrink takes one finished rendition and answers with it in the size of a thumb.
+	Shrink Mode = 'T'
 	// Compare takes two finished renditions, before and after, and answers with both side by side.
 	Compare Mode = 'C'
 	// Probe takes nothing: the worker tries what its fences forbid and says which attempts failed.
