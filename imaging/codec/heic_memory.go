@@ -25,8 +25,8 @@ func (l *heicLayout) checkProportion() error {
 }
 
 // sampleBytes is what the decoder gives for a sample.
-func (p *paramSets) sampleBytes() int64 {
-	if p.bits > 8 {
+func (s *paramSets) sampleBytes() int64 {
+	if s.bits > 8 {
 		return 2
 	}
 	return 1
