@@ -114,7 +114,7 @@ func (e *enemy) insert(table string, r row) {
 }
 
 // keys are the columns that name a row of a table.
-var keyColumns = map[string][]string{"photo_key": {"photo", "authorization_id"}, "token_use": {"token", "n"}, "upload_grant": {"hash"}}
+var keyColumns = map[string][]string{"photo_key": {"photo", "authorization_id"}, "token_use": {"token", "n"}, "upload_grant": {"hash"}, "template": {"id", "version"}, "volume": {"account"}}
 
 func (e *enemy) update(table string, r row, column string, v any) {
 	e.Helper()
