@@ -47,6 +47,9 @@ func sanitiseJPEG(in []byte, lim wire.Limits) (wire.Answer, error) {
 	kept := facts.orientation <= 1 && conv == nil
 	l.p3 = colour.p3
 	if !kept {
+		if err := l.checkProportion(false); err != nil {
+			return wire.Answer{}, err
+		}
 		if err := checkMemory(l, toRecode, lim); err != nil {
 			return wire.Answer{}, err
 		}

@@ -56,15 +56,24 @@ func (l *jpegLayout) frameHeader(marker byte, body []byte, lim wire.Limits) erro
 		return err
 	}
 	if l.why >= toSanitise {
-		bytes := int64(n)
-		if n == 4 {
-			bytes = 8 // what four inks show is looked up in four dimensions
-		}
-		if err := checkProportion(int64(l.width)*int64(l.height), bytes, int64(l.inputSize)); err != nil {
+		if err := l.checkProportion(l.sof != mSOF2 && n < 4); err != nil {
 			return err
 		}
 	}
 	return checkMemory(l, l.why, lim)
+}
+
+// checkProportion refuses more pixels than the file has bytes for. What is kept as it is coded costs a quarter of
+// what is coded anew.
+func (l *jpegLayout) checkProportion(kept bool) error {
+	pixels, bytes := int64(l.width)*int64(l.height), int64(len(l.comps))
+	if bytes == 4 {
+		bytes = 8 // what four inks show is looked up in four dimensions
+	}
+	if kept {
+		pixels /= 4
+	}
+	return checkProportion(pixels, bytes, int64(l.inputSize))
 }
 
 // checkSize refuses bombs on the header alone.

@@ -19,6 +19,7 @@ func Plain() map[string][]byte {
 	turned := EXIFChunk(6)
 	return map[string][]byte{
 		"JPEG, grey":                                    FlatJPEG(3550, 3540, 1),
+		"JPEG as it lies":                               FlatJPEG(7090, 7100, 3),
 		"JPEG, turned and converted":                    Decorate(FlatJPEG(3550, 3540, 3), Options{Orientation: 6, ICC: table}),
 		"JPEG of four inks, turned and converted":       Decorate(FlatJPEG(2170, 2170, 4), Options{Orientation: 6, ICC: inks}),
 		"progressive JPEG, 14 scans of all":             FlatProgressive(1),
@@ -35,7 +36,8 @@ func Plainer() []Broken {
 	const code = "too_complex"
 	return []Broken{
 		{"grey JPEG, 79 megapixels", code, FlatJPEG(8900, 8900, 1)},
-		{"JPEG, 13 megapixels", code, FlatJPEG(3600, 3600, 3)},
+		{"JPEG, 51 megapixels", code, FlatJPEG(7150, 7150, 3)},
+		{"JPEG, 13 megapixels, turned", code, Decorate(FlatJPEG(3600, 3600, 3), Options{Orientation: 6})},
 		{"JPEG of four inks, 5 megapixels", code, FlatJPEG(2250, 2250, 4)},
 		{"progressive JPEG, 14 scans of 73 megapixels", code, FlatProgressive(7)},
 		{"PNG of one bit, 79 megapixels", code, FlatPNG(8900, 8900, 0, 1, false)},
