@@ -145,7 +145,7 @@ func TestCopiesUnderAnAuthorizationThatExpiredAreSwept(t *testing.T) {
 	expires := s.clock.now().Add(10 * time.Minute).UTC().Truncate(time.Millisecond)
 	with.ExpiresAt = &expires
 	a := s.authorize(with)
-	token := s.marketed(photo.ID, func(in *api.NewToken) { in.TTLSeconds = 3600 })
+	token := s.marketed(photo.ID, func(in *api.NewToken) { in.TTLSeconds = 900 })
 	s.fetch("GET", token).ok(200)
 	key := s.copiesOf(photo.ID, a)
 	swept, err := s.service.Sweep(t.Context())

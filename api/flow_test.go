@@ -267,7 +267,7 @@ func TestAnAuthorizationEndsByDateOrByEvent(t *testing.T) {
 	byDate.ExpiresAt = &soon
 	s.authorize(byDate)
 	in := s.forMarketing()
-	in.TTLSeconds = 3600
+	in.TTLSeconds = 900
 	long := into[api.Token](s.ask("POST", "/v1/photos/"+string(photo.ID)+"/tokens", s.token("marketing"), in), 201)
 	s.clock.advance(11 * time.Minute)
 	s.fetch("GET", long).problem(404, "not_found")
