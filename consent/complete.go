@@ -40,7 +40,7 @@ func (a *Authorization) Defects(now time.Time) []Defect {
 	need(list(a.Purposes), "purposes", "164.508(c)(1)(iv)",
 		"Name each purpose the photos may be used for.")
 	need(list(a.Channels) && !slices.ContainsFunc(a.Channels, func(c string) bool { return !slices.Contains(Channels, c) }),
-		"channels", "164.508(c)(1)(iv)", "Name where the photos may appear: "+strings.Join(Channels, ", ")+".")
+		"channels", "164.508(c)(1)(iv)", channelSentence)
 	need(!a.ExpiresAt.IsZero() != !blank(a.ExpiryEvent), "expires_at", "164.508(c)(1)(v)",
 		"Give a date on which it expires, or an event that ends it; one of the two.")
 	need(!blank(a.Signer.Name), "signer.name", "164.508(c)(1)(vi)",
@@ -76,6 +76,8 @@ func (a *Authorization) Storable() bool {
 	return bounded(a.Description, MaxText) && bounded(a.ExpiryEvent, MaxText) && bounded(a.Discloser, MaxName) &&
 		bounded(a.Signer.Name, MaxName) && bounded(a.Signer.Authority, MaxText) && a.Scope.named() <= MaxItems && document(a.Document)
 }
+
+var channelSentence = "Name where the photos may appear: " + strings.Join(Channels, ", ") + "."
 
 const hashSentence = "Give the SHA-256 of the signed document, 64 hexadecimal digits in lower case."
 
