@@ -152,7 +152,9 @@ func (s *Server) Serve(ctx context.Context, l net.Listener, grace time.Duration)
 		return err
 	case <-ctx.Done():
 	}
-	return errors.Join(s.end(grace), <-done)
+	err := s.end(grace)
+	_ = l.Close() // fasthttp ends only those that it knew by then; told at once, it may have known of none
+	return errors.Join(err, <-done)
 }
 
 // guarded runs the handler; one that panics answers 500 and does not take the

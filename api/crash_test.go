@@ -2,9 +2,14 @@ package api_test
 
 import (
 	"bytes"
+	"context"
+	"log/slog"
+	"net"
 	"strings"
 	"testing"
+	"time"
 
+	"photovault/api"
 	"photovault/consent"
 	"photovault/vault"
 )
@@ -67,4 +72,24 @@ func TestJunkInTheLogStopsNobodyAndIsFound(t *testing.T) {
 	s.must(err)
 	_, err = vault.VerifyTrail(t.Context(), s.catalog, s.outside, s.practice, nil)
 	s.must(err)
+}
+
+// A service that is told to end in the moment in which it starts ends.
+func TestAServerThatIsToldToEndAtOnceEnds(t *testing.T) {
+	s := newStack(t)
+	for range 20 {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		s.must(err)
+		told, tell := context.WithCancel(t.Context())
+		tell()
+		ended := make(chan error, 1)
+		server := api.New(api.Config{Service: s.service, Auth: s.auth, TLS: s.ca.server, Logger: slog.New(slog.DiscardHandler), Version: "test"})
+		go func() { ended <- server.Serve(told, l, time.Second) }()
+		select {
+		case err := <-ended:
+			s.must(err)
+		case <-time.After(20 * time.Second):
+			t.Fatal("it goes on")
+		}
+	}
 }

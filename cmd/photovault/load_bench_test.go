@@ -262,8 +262,8 @@ func BenchmarkReadUnderOverload(b *testing.B) {
 						if err == nil && load.Err() == nil {
 							_, err = u.send(load, http.MethodDelete, nil, nil)
 						}
-						if err != nil && load.Err() == nil {
-							failed.Add(1)
+						if err != nil && load.Err() == nil && failed.Add(1) == 1 {
+							b.Logf("the first that failed: %v", err)
 						}
 					}
 				})
