@@ -19,10 +19,7 @@ func program(t testing.TB, name, from string) string {
 	t.Helper()
 	path, err := exec.LookPath(name)
 	if err != nil {
-		if os.Getenv("PHOTOVAULT_REQUIRE") == "all" {
-			t.Fatalf("%s is not installed (%s)", name, from)
-		}
-		t.Skipf("%s is not installed (%s)", name, from)
+		require(t, fmt.Sprintf("%s is not installed (%s)", name, from))
 	}
 	return path
 }

@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"image"
-	"os"
 	"slices"
 	"testing"
 
@@ -19,10 +18,7 @@ import (
 func hevc(t testing.TB) {
 	t.Helper()
 	if err := codec.PrepareHEVC(); err != nil {
-		if os.Getenv("PHOTOVAULT_REQUIRE") == "all" {
-			t.Fatal(err)
-		}
-		t.Skip(err)
+		require(t, err.Error())
 	}
 }
 

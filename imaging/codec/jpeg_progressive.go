@@ -186,20 +186,9 @@ func (d *band) pass(b *[64]int16, k, zeros int, one int16) int {
 // image, which is four times the memory, and loses its way at restart markers in scans of one
 // component. The upload itself stays as it is.
 func (l *jpegLayout) sequential() (pieces, error) {
-	e := &jpegEncoder{out: make([]byte, 0, chunkSize)}
 	seq := jpegLayout{sof: mSOF1, width: l.width, height: l.height, model: l.model, adobe: l.adobe, comps: l.comps,
 		quant: l.quant, quantUsed: l.quantUsed}
-	s := scan{se: 63}
-	for i := range l.comps {
-		t := min(i, 1)
-		spec := annexK[t]()
-		s.dc[t], s.ac[t] = spec[0], spec[1]
-		s.comps = append(s.comps, scanComponent{i, byte(t), byte(t)})
-		e.comp = append(e.comp, encComponent{dc: spec[0].codes(), ac: spec[1].codes()})
-	}
-	seq.scans = []scan{s}
-	e.done = seq.rebuild()
-	e.done = e.done[:len(e.done)-1]
+	e := seq.codeAnew()
 	mx, my := l.mcus()
 	for i := range mx * my {
 		for c := range l.comps {
@@ -217,6 +206,24 @@ func (l *jpegLayout) sequential() (pieces, error) {
 	}
 	l.coef = [4]coefficients{}
 	return e.finish(), nil
+}
+
+// codeAnew gives the layout one scan of all components, with the tables of annex K, and begins its file up
+// to the scan's data.
+func (l *jpegLayout) codeAnew() *jpegEncoder {
+	e := &jpegEncoder{out: make([]byte, 0, chunkSize)}
+	s := scan{se: 63}
+	for i := range l.comps {
+		t := min(i, 1)
+		spec := annexK[t]()
+		s.dc[t], s.ac[t] = spec[0], spec[1]
+		s.comps = append(s.comps, scanComponent{i, byte(t), byte(t)})
+		e.comp = append(e.comp, encComponent{dc: spec[0].codes(), ac: spec[1].codes()})
+	}
+	l.scans = []scan{s}
+	e.done = l.rebuild()
+	e.done = e.done[:len(e.done)-1]
+	return e
 }
 
 // codable reports that a block's values have codes.

@@ -108,20 +108,9 @@ func (t *blockTurn) block(out, in *[64]int16) {
 	}
 }
 
-// codeTurned codes the gathered coefficients in their new places, with the tables of annex K.
+// codeTurned codes the gathered coefficients in their new places.
 func (l *jpegLayout) codeTurned(out *jpegLayout, orient int) pieces {
-	e := &jpegEncoder{out: make([]byte, 0, chunkSize)}
-	s := scan{se: 63}
-	for i := range out.comps {
-		t := min(i, 1)
-		spec := annexK[t]()
-		s.dc[t], s.ac[t] = spec[0], spec[1]
-		s.comps = append(s.comps, scanComponent{i, byte(t), byte(t)})
-		e.comp = append(e.comp, encComponent{dc: spec[0].codes(), ac: spec[1].codes()})
-	}
-	out.scans = []scan{s}
-	e.done = out.rebuild()
-	e.done = e.done[:len(e.done)-1]
+	e := out.codeAnew()
 	turn := newBlockTurn(orient)
 	mx, my := out.mcus()
 	var b [64]int16

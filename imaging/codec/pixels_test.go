@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"image"
 	"image/color"
-	"os"
 	"os/exec"
 	"testing"
 
@@ -119,10 +118,7 @@ func TestRenditionSizes(t *testing.T) {
 func TestEncoderIsReadAlikeByOthers(t *testing.T) {
 	djpeg, err := exec.LookPath("djpeg")
 	if err != nil {
-		if os.Getenv("PHOTOVAULT_REQUIRE") == "all" {
-			t.Fatal(err)
-		}
-		t.Skip("djpeg is not installed")
+		require(t, "djpeg is not installed (libjpeg-turbo-progs)")
 	}
 	for _, size := range []image.Point{{1, 1}, {8, 8}, {9, 7}, {100, 63}} {
 		m := specimen.Picture(size.X, size.Y, 7, false)
