@@ -317,40 +317,43 @@ func TestARevocationReachesTheOtherReplicaAtOnce(t *testing.T) {
 }
 
 // A connection that dies in a transaction leaves all of it or nothing, and the
-// next call finds another connection.
+// next call finds another connection. Each round's connections are ended once,
+// at another moment of the call or after it.
 func TestAKilledConnectionLeavesNothingHalf(t *testing.T) {
 	s := newServer(t)
 	db := s.open(t)
 	c := db.ForPractice(s.practice)
 	admin := s.raw(t)
-	stop := make(chan struct{})
-	var wg sync.WaitGroup
-	wg.Go(func() {
-		for {
-			select {
-			case <-stop:
-				return
-			case <-time.After(3 * time.Millisecond):
-				_, _ = admin.Exec(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'photovault' AND usename = current_user AND datname = current_database() AND pid <> pg_backend_pid() LIMIT 1`)
-			}
-		}
-	})
-	added, failed := 0, 0
-	for i := range 150 {
-		p := &vault.Patient{ID: id.New[id.Patient](), Practice: s.practice, RecordNumber: fmt.Sprint("R", i)}
-		switch err := c.AddPatient(t.Context(), p, nil, &audit.Entry{Action: audit.PatientCreate, Outcome: audit.Allowed, Patient: p.ID}); {
-		case err == nil:
+	rounds, added := 0, 0
+	add := func() error {
+		rounds++
+		p := &vault.Patient{ID: id.New[id.Patient](), Practice: s.practice, RecordNumber: fmt.Sprint("R", rounds)}
+		err := c.AddPatient(t.Context(), p, nil, &audit.Entry{Action: audit.PatientCreate, Outcome: audit.Allowed, Patient: p.ID})
+		if err == nil {
 			added++
-		case errors.Is(err, vault.ErrUnavailable):
+		}
+		return err
+	}
+	began := time.Now()
+	const undisturbed = 10
+	for range undisturbed {
+		must(t, add())
+	}
+	usual := time.Since(began) / undisturbed
+	failed := 0
+	for i := range 150 {
+		killed := make(chan struct{})
+		go func() {
+			defer close(killed)
+			<-time.After(usual * time.Duration(i%30) / 15) // the moment is what is tested
+			_, _ = admin.Exec(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'photovault' AND usename = current_user AND datname = current_database() AND pid <> pg_backend_pid()`)
+		}()
+		if err := add(); errors.Is(err, vault.ErrUnavailable) {
 			failed++
-		default:
+		} else if err != nil {
 			t.Errorf("neither done nor unavailable: %v", err)
 		}
-	}
-	close(stop)
-	wg.Wait()
-	if added == 0 {
-		t.Error("nothing came through")
+		<-killed
 	}
 	t.Logf("%d added, %d unavailable", added, failed)
 	var patients, heads, entries int
@@ -358,7 +361,7 @@ func TestAKilledConnectionLeavesNothingHalf(t *testing.T) {
 		`SELECT count(*) - 1 FROM audit_entry`: &entries} {
 		must(t, admin.QueryRow(what).Scan(into))
 	}
-	if patients != heads || patients != entries || patients < added {
+	if patients != heads || patients != entries || patients < added || added == undisturbed {
 		t.Errorf("%d patients, %d heads, %d entries, %d acknowledged", patients, heads, entries, added)
 	}
 }
