@@ -2,6 +2,7 @@ package vault
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"time"
 
@@ -39,6 +40,9 @@ var (
 	ErrVolume = errors.New("vault: too many photos")
 	// ErrUnavailable: a store or the key service does not answer; retry later.
 	ErrUnavailable = errors.New("vault: temporarily unavailable")
+	// ErrSwept: what was stored took so long to count that it was removed
+	// meanwhile; it can be sent again.
+	ErrSwept = fmt.Errorf("%w: swept before it counted", ErrUnavailable)
 )
 
 // DeniedError carries why; it is shown to authenticated callers only.

@@ -101,6 +101,19 @@ type stalling struct {
 	gate   chan struct{}
 
 	meanwhile func() // once, before the next object is read
+	stored    func() // once, after the next object was stored
+}
+
+func (s *stalling) Put(ctx context.Context, name blobs.Name, body io.Reader, size int64) error {
+	s.mu.Lock()
+	stored := s.stored
+	s.stored = nil
+	s.mu.Unlock()
+	err := s.Store.Put(ctx, name, body, size)
+	if stored != nil {
+		stored()
+	}
+	return err
 }
 
 func (s *stalling) stall(o id.Object) (goOn func()) {

@@ -220,8 +220,8 @@ func (p *appending) link(segments []Segment) error {
 	e.Patient, e.Photo, e.Subject = p.up.Patient, p.up.Photo, string(p.up.ID)
 	expires := p.now().Add(p.UploadLife)
 	err := p.Catalogs.ForPractice(p.up.Practice).AddSegments(ctx, p.up, segments, expires, e)
-	if errors.Is(err, ErrOffset) || errors.Is(err, ErrGone) {
-		p.abandon(segments...) // another process was first, or ended the upload
+	if errors.Is(err, ErrOffset) || errors.Is(err, ErrGone) || errors.Is(err, ErrSwept) {
+		p.abandon(segments...) // another process was first, ended the upload or swept them
 	}
 	if err != nil {
 		return err

@@ -197,7 +197,9 @@ func (c *practice) AddSegments(ctx context.Context, u *vault.Upload, segments []
 			case s.Size <= 0 || s.Size > row.length-end:
 				return vault.ErrTooLarge
 			}
-			if err := c.commitObject(ctx, tx, s.Object, string(u.ID), s.Size); err != nil {
+			if err := c.commitObject(ctx, tx, s.Object, string(u.ID), s.Size); errors.Is(err, vault.ErrGone) {
+				return vault.ErrSwept // the upload itself is there
+			} else if err != nil {
 				return err
 			}
 			if err := c.insertSegment(ctx, tx, k, row.id, s); err != nil {

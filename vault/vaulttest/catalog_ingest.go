@@ -119,6 +119,17 @@ func testIngest(t *testing.T, s *shelf) {
 			t.Errorf("offset %d of %d", got.Offset, got.Length)
 		}
 	})
+	t.Run("a segment whose object was taken by the sweeper does not count, and its upload goes on", func(t *testing.T) {
+		u := s.upload(t, s.declared(t, p.ID, by.ID), 100)
+		o := s.planned(t, blobs.Staging, string(u.ID), 5)
+		_, err := s.Catalogs.TakeDead(ctx, time.Now().Add(time.Hour), 1000)
+		must(t, err)
+		link := func(o vault.Object) error {
+			return s.c.AddSegments(ctx, u, []vault.Segment{{Start: 0, Size: 5, Object: o.ID}}, s.now.Add(time.Hour), s.entry(audit.PhotoUpload))
+		}
+		wantError(t, link(o), vault.ErrSwept)
+		must(t, link(s.planned(t, blobs.Staging, string(u.ID), 5)))
+	})
 	t.Run("a commit whose object was taken by the sweeper is refused whole", func(t *testing.T) {
 		photo, _ := s.received(t, p.ID, by.ID)
 		j := s.claim(t, photo.ID)
