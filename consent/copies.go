@@ -16,7 +16,7 @@ func (r *Record) KeepsCopies(a id.Authorization, p id.Photo, now time.Time) bool
 // EndedCopies reports whether something that was recorded has ended them: their
 // key was removed with it, and one that is there was put back.
 func (r *Record) EndedCopies(a id.Authorization, p id.Photo) bool {
-	of := r.happenings()[string(a)]
+	of := r.happenings().of[string(a)]
 	return r.authorization(string(a)) == nil || of.revoked || of.expired || of.foundFalse || r.endsCopies(p)
 }
 

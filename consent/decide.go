@@ -234,26 +234,25 @@ func (q *Question) decideMarketing() Decision {
 	if against := q.againstCampaign(); len(against) > 0 {
 		return refuse(against...)
 	}
-	var best []Refusal
+	var closest, against []Refusal // both change places: their memory serves all authorizations
 	h := q.Record.happenings()
 	for i := range q.Record.Authorizations {
 		a := &q.Record.Authorizations[i]
 		if q.Authorization != "" && q.Authorization != a.ID {
 			continue
 		}
-		against := q.against(a, h)
-		if len(against) == 0 {
+		if against = q.against(against[:0], a, h); len(against) == 0 {
 			return Decision{Allowed: true, Authorization: a.ID,
 				Basis: []string{"rule/164.508(a)(3)", "authorization/" + string(a.ID), q.Campaign.Basis()}}
 		}
-		if best == nil || len(against) < len(best) {
-			best = against
+		if len(closest) == 0 || len(against) < len(closest) {
+			closest, against = against, closest
 		}
 	}
-	if best == nil {
+	if len(closest) == 0 {
 		return refuse(noAuthorization)
 	}
-	return refuse(best...)
+	return refuse(closest...)
 }
 
 func (q *Question) againstCampaign() []Refusal {
@@ -274,10 +273,10 @@ func (q *Question) againstCampaign() []Refusal {
 	return out
 }
 
-// against lists what speaks against the release under one authorization. All
+// against appends what speaks against the release under one authorization. All
 // of it is looked at on each use, and not at signing only.
-func (q *Question) against(a *Authorization, h happenings) []Refusal {
-	out := q.againstRecord(a, h)
+func (q *Question) against(out []Refusal, a *Authorization, h happenings) []Refusal {
+	out = q.againstRecord(out, a, h)
 	check := func(holds bool, why Refusal) {
 		if !holds {
 			out = append(out, why)
@@ -291,10 +290,9 @@ func (q *Question) against(a *Authorization, h happenings) []Refusal {
 	return out
 }
 
-// againstRecord is what speaks against it whoever receives the photo.
-func (q *Question) againstRecord(a *Authorization, h happenings) []Refusal {
-	of := h[string(a.ID)]
-	var out []Refusal
+// againstRecord appends what speaks against it whoever receives the photo.
+func (q *Question) againstRecord(out []Refusal, a *Authorization, h happenings) []Refusal {
+	of := h.of[string(a.ID)]
 	check := func(holds bool, why Refusal) {
 		if !holds {
 			out = append(out, why)
@@ -303,7 +301,7 @@ func (q *Question) againstRecord(a *Authorization, h happenings) []Refusal {
 	check(len(a.with(of).Defects(q.Now)) == 0, incomplete)
 	check(!of.revoked, revoked)
 	check(!of.expired && !a.expired(q.Now), expired)
-	check(!q.Record.superseded(a, q.Now, h), superseded)
+	check(!h.superseded(a, q.Now), superseded)
 	check(!of.foundFalse, foundFalse)
 	check(!q.Record.compound(a), compound)
 	check(!a.Conditioned, conditioned)

@@ -99,7 +99,7 @@ func (q *Question) decideCopy() Decision {
 	if a == nil {
 		return refuse(noAuthorization)
 	}
-	if against := q.againstRecord(a, q.Record.happenings()); len(against) > 0 {
+	if against := q.againstRecord(nil, a, q.Record.happenings()); len(against) > 0 {
 		return refuse(against...)
 	}
 	return Decision{Allowed: true, Basis: []string{"rule/164.508(a)(3)", "authorization/" + string(a.ID)}}

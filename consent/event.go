@@ -194,9 +194,12 @@ func (r *Record) has(kind EventKind, subject string) bool {
 	return slices.ContainsFunc(r.Events, func(e Event) bool { return e.Kind == kind && e.Subject == subject })
 }
 
-// happenings are the events of a record by subject, read once for a decision
-// that asks for many.
-type happenings map[string]happening
+// happenings are the events of a record by subject, and its authorizations that
+// would take the place of others, read once for a decision that asks for many.
+type happenings struct {
+	of    map[string]happening
+	newer []*Authorization
+}
 
 type happening struct {
 	revoked, expired, foundFalse bool
@@ -204,10 +207,10 @@ type happening struct {
 }
 
 func (r *Record) happenings() happenings {
-	h := make(happenings, len(r.Events))
+	h := happenings{of: make(map[string]happening, len(r.Events))}
 	for i := range r.Events {
 		e := &r.Events[i]
-		of := h[e.Subject]
+		of := h.of[e.Subject]
 		switch e.Kind {
 		case Revoked:
 			of.revoked = true
@@ -220,7 +223,12 @@ func (r *Record) happenings() happenings {
 		default:
 			continue
 		}
-		h[e.Subject] = of
+		h.of[e.Subject] = of
+	}
+	for i := range r.Authorizations {
+		if a := &r.Authorizations[i]; a.Supersedes != "" && a.Supersedes != a.ID {
+			h.newer = append(h.newer, a)
+		}
 	}
 	return h
 }

@@ -203,12 +203,12 @@ func (r *Record) Status(subject string, now time.Time) Status {
 		return StatusUnknown
 	}
 	h := r.happenings()
-	switch of := h[subject]; {
+	switch of := h.of[subject]; {
 	case of.revoked:
 		return StatusRevoked
 	case of.foundFalse, r.compound(a), a.Conditioned:
 		return StatusDefective
-	case r.superseded(a, now, h):
+	case h.superseded(a, now):
 		return StatusSuperseded
 	case of.expired, a.expired(now):
 		return StatusExpired
@@ -222,7 +222,7 @@ func (r *Record) Status(subject string, now time.Time) Status {
 // Lacks returns what an authorization of the record lacks; none means that it
 // is no draft.
 func (r *Record) Lacks(a *Authorization, now time.Time) []Defect {
-	return a.with(r.happenings()[string(a.ID)]).Defects(now)
+	return a.with(r.happenings().of[string(a.ID)]).Defects(now)
 }
 
 // with is the authorization with the copy that the patient was given since.
@@ -240,14 +240,13 @@ func (a *Authorization) expired(now time.Time) bool {
 }
 
 // superseded: a draft takes nobody's place.
-func (r *Record) superseded(a *Authorization, now time.Time, h happenings) bool {
-	return r.supersededBy(a, now, h) != nil
+func (h happenings) superseded(a *Authorization, now time.Time) bool {
+	return h.supersededBy(a, now) != nil
 }
 
-func (r *Record) supersededBy(a *Authorization, now time.Time, h happenings) *Authorization {
-	for i := range r.Authorizations {
-		newer := &r.Authorizations[i]
-		if newer.Supersedes != "" && newer.Supersedes == a.ID && newer.ID != a.ID && len(newer.with(h[string(newer.ID)]).Defects(now)) == 0 {
+func (h happenings) supersededBy(a *Authorization, now time.Time) *Authorization {
+	for _, newer := range h.newer {
+		if newer.Supersedes == a.ID && len(newer.with(h.of[string(newer.ID)]).Defects(now)) == 0 {
 			return newer
 		}
 	}

@@ -79,7 +79,7 @@ func (r *Record) Withdrawn(rel *Released, photo *Photo, c *Campaign, now time.Ti
 		why = &Against{expired, "event/" + string(e.ID)}
 	} else if a.expired(now) {
 		why = &Against{expired, "authorization/" + string(a.ID)}
-	} else if newer := r.supersededBy(a, now, h); newer != nil {
+	} else if newer := h.supersededBy(a, now); newer != nil {
 		why = &Against{superseded, "authorization/" + string(newer.ID)}
 	}
 	if why == nil || photo != nil && c != nil && r.covers(rel, photo, c, now, h) {
@@ -92,7 +92,7 @@ func (r *Record) Withdrawn(rel *Released, photo *Photo, c *Campaign, now time.Ti
 // released.
 func (r *Record) covers(rel *Released, photo *Photo, c *Campaign, now time.Time, h happenings) bool {
 	q := Question{Now: now, Photo: *photo, Rendition: rel.Rendition, Recipient: rel.Recipient, Channel: rel.Channel, Campaign: c, Record: r}
-	return slices.ContainsFunc(r.Authorizations, func(b Authorization) bool { return b.ID != rel.Authorization && len(q.against(&b, h)) == 0 })
+	return slices.ContainsFunc(r.Authorizations, func(b Authorization) bool { return b.ID != rel.Authorization && len(q.against(nil, &b, h)) == 0 })
 }
 
 // Flaws says what, as is known now, was wrong with a release for marketing when
@@ -145,7 +145,7 @@ func (r *Record) Lapsed(now time.Time) []*Authorization {
 	h := r.happenings()
 	for i := range r.Authorizations {
 		a := &r.Authorizations[i]
-		of := h[string(a.ID)]
+		of := h.of[string(a.ID)]
 		if a.expired(now) && !of.expired && !of.revoked && len(a.with(of).Defects(now)) == 0 {
 			out = append(out, a)
 		}
