@@ -72,6 +72,7 @@ func TestEveryRouteSlowsGuessingDown(t *testing.T) {
 	s := newStack(t)
 	routes := authenticatedRoutes()
 	guess := func() string { return string(consent.NewBearer(consent.CredentialPrefix)) }
+	s.clock.beginMinute()
 	for range 30 {
 		s.ask("GET", "/v1/accounts", guess(), nil).problem(401, "unauthenticated")
 	}

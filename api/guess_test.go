@@ -33,7 +33,7 @@ func TestGuessingIsSlowedAndCounted(t *testing.T) {
 	clinic, elsewhere := source("127.0.0.2"), source("127.0.0.3")
 	path := "/v1/photos/" + string(photo.ID)
 	s.ask("GET", path, provider, nil, clinic).ok(200)
-	s.clock.advance(time.Minute - s.clock.now().Sub(s.clock.now().Truncate(time.Minute)) + time.Second) // a whole minute ahead
+	s.clock.beginMinute()
 
 	guess := func() string { return string(consent.NewBearer(consent.CredentialPrefix)) }
 	for i := range 30 {

@@ -75,6 +75,12 @@ type clock struct{ ahead atomic.Int64 }
 func (c *clock) now() time.Time          { return time.Now().Add(time.Duration(c.ahead.Load())) }
 func (c *clock) advance(d time.Duration) { c.ahead.Add(int64(d)) }
 
+// beginMinute goes to where a minute has begun: failed attempts are counted by the minute.
+func (c *clock) beginMinute() {
+	now := c.now()
+	c.advance(now.Truncate(time.Minute).Add(time.Minute + time.Millisecond).Sub(now))
+}
+
 // checkpoints keeps the newest one of each practice in memory.
 type checkpoints struct {
 	mu     sync.Mutex

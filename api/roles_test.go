@@ -24,6 +24,7 @@ type attempt struct {
 // prepared is fresh after each attempt that changed something: what one role
 // does must not help or hinder the next.
 type prepared struct {
+	of                     *stack
 	account                id.Account
 	patient                id.Patient
 	number                 string
@@ -337,7 +338,7 @@ func (s *stack) anonymously(a attempt, p *prepared) {
 // prepare makes what attempts act on.
 func (s *stack) prepare(done *api.Photo) *prepared {
 	s.Helper()
-	p := &prepared{done: done, patient: s.patient()}
+	p := &prepared{of: s, done: done, patient: s.patient()}
 	p.account, _ = s.account("emr")
 	shown := into[api.Patient](s.ask("GET", "/v1/patients/"+string(p.patient), s.token("front-desk"), nil), 200)
 	p.number = shown.RecordNumber
