@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"math/rand/v2"
 	"net/http"
 	"os"
 	"strconv"
@@ -188,7 +189,7 @@ func TestSoakForeignAndMissingTakeTheSameTime(t *testing.T) {
 			}
 		}
 		var asked [2]int
-		clock, processor, err := timing.Take(n, func(kind int) (timing.Took, error) {
+		clock, processor, err := timing.Take(n, rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())), func(kind int) (timing.Took, error) {
 			asked[kind]++
 			got, err := s.try(w, subjects[kind][asked[kind]%many])
 			if err == nil && got.status != 404 {

@@ -26,15 +26,15 @@ type Samples struct {
 // the processor, which tells more where a busy machine lets everything wait.
 type Took struct{ Clock, Processor time.Duration }
 
-// Take asks n times for each kind.
-func Take(n int, ask func(kind int) (Took, error)) (clock, processor *Samples, err error) {
+// Take asks n times for each kind, in an order that rng decides.
+func Take(n int, rng *rand.Rand, ask func(kind int) (Took, error)) (clock, processor *Samples, err error) {
 	clock, processor = &Samples{}, &Samples{}
 	order := make([]int, 2*perBlock)
 	for i := range order {
 		order[i] = i % 2
 	}
 	for range (n + perBlock - 1) / perBlock {
-		rand.Shuffle(len(order), func(i, j int) { order[i], order[j] = order[j], order[i] })
+		rng.Shuffle(len(order), func(i, j int) { order[i], order[j] = order[j], order[i] })
 		var c, p [2][]time.Duration
 		for _, kind := range order {
 			took, err := ask(kind)

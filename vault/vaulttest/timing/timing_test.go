@@ -59,7 +59,7 @@ func TestADifferenceIsFoundAndNoneIsNot(t *testing.T) {
 	const runs = 200
 	same, small := 0, 0
 	for range runs {
-		s, _, err := timing.Take(400, machine(rng, 0))
+		s, _, err := timing.Take(400, rng, machine(rng, 0))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -74,7 +74,7 @@ func TestADifferenceIsFoundAndNoneIsNot(t *testing.T) {
 	if same > 2 || small < runs/50 || small > runs/10 {
 		t.Errorf("of %d pairs that are the same, %d were told apart, and %d have p < 0.05", runs, same, small)
 	}
-	s, _, err := timing.Take(10000, machine(rng, 50*time.Microsecond))
+	s, _, err := timing.Take(10000, rng, machine(rng, 50*time.Microsecond))
 	if err != nil {
 		t.Fatal(err)
 	}
