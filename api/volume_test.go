@@ -84,6 +84,29 @@ func TestAnAccountThatWalksThroughTheAlbumIsStopped(t *testing.T) {
 	}
 }
 
+// Beyond its cap, marketing has nothing opened for it either: a copy is made for
+// a photo that was counted.
+func TestBeyondTheCapNoCopyIsMade(t *testing.T) {
+	s := newStack(t, func(o *options) {
+		o.config = func(c *vault.Config) { c.Caps = map[consent.Role]consent.Cap{consent.Marketing: {Hour: 1, Day: 9}} }
+	})
+	patient := s.consented()
+	first, second := s.ready(patient, small), s.ready(patient, small)
+	s.authorize(s.newAuthorization(patient))
+	s.request(first.ID, s.token("marketing"), s.forMarketing()).ok(201)
+	before := s.costs()
+	s.request(second.ID, s.token("marketing"), s.forMarketing()).problem(429, "volume_exceeded")
+	if after := s.costs(); after[2] != before[2] {
+		t.Errorf("%d objects were opened", after[2]-before[2])
+	}
+	s.logged(func(e vault.Logged) bool {
+		if e.Action == audit.PhotoDerive && e.Photo == second.ID {
+			t.Errorf("a copy was begun: %+v", e.Entry)
+		}
+		return false
+	})
+}
+
 // What a role may ask a token for, and no more.
 func TestTokensAreAskedForWithinTheRolesTerms(t *testing.T) {
 	s := newStack(t)

@@ -60,16 +60,12 @@ func (s *Service) IssueToken(ctx context.Context, who consent.Principal, r Token
 		e.Records = []string{q.Record.Basis()} // what it was decided on
 		return nil, "", s.deny(ctx, who, e, d.Refusals...)
 	}
-	if d.Authorization != "" {
-		if err := s.ensureCopy(ctx, who, photo, r.Rendition, d.Authorization); err != nil {
-			return nil, "", s.failed(ctx, who, e, err)
-		}
-	}
 	b := consent.NewBearer(consent.TokenPrefix)
 	t := &consent.Token{ID: id.New[id.Token](), Hash: b.Hash(), Practice: who.Practice, Account: who.Account,
 		Patient: q.Photo.Patient, Photo: q.Photo.ID, Rendition: r.Rendition, Purpose: r.Purpose, Recipient: r.Recipient,
 		Channel: r.Channel, Campaign: r.Campaign, Authorization: d.Authorization, Form: r.Form, Uses: r.Uses, IssuedAt: q.Now, ExpiresAt: q.Now.Add(r.Life)}
 	e.Subject, e.Records = string(t.ID), d.Basis
+	late := *e // what fails after the token was made has an entry of its own
 	warnings, err := s.Catalogs.ForPractice(who.Practice).AddToken(ctx, t, consent.Allowance{Cap: s.Caps[who.Role],
 		Urgent: who.Role == consent.Provider && r.Purpose == consent.ForCare && q.Record.InEmergency(who.Account, q.Now)}, e)
 	s.warnOf(who, warnings)
@@ -78,6 +74,13 @@ func (s *Service) IssueToken(ctx context.Context, who consent.Principal, r Token
 	}
 	if err != nil {
 		return nil, "", s.failed(ctx, who, e, err)
+	}
+	// The photo was counted before anything was opened for it; without its copy
+	// the token is given to nobody.
+	if d.Authorization != "" {
+		if err := s.ensureCopy(ctx, who, photo, r.Rendition, d.Authorization); err != nil {
+			return nil, "", s.failed(ctx, who, &late, err)
+		}
 	}
 	return t, b, nil
 }
