@@ -14,7 +14,7 @@ import (
 var update = flag.Bool("update", false, "write MATRIX.md anew")
 
 // MATRIX.md is made from the engine's answers, so that it cannot say anything
-// else: make generate writes it, and this test refuses a stale one.
+// else: this test, which make check runs too, refuses a stale one.
 func TestTheSummaryIsWhatTheEngineAnswers(t *testing.T) {
 	const file = "MATRIX.md"
 	want := summary()

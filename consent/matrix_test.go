@@ -125,8 +125,8 @@ var dimensions = []struct {
 		{"lifted", both(happened(consent.Restricted, thePatient, forbids(consent.Purposes...)), happened(consent.Ended, theLastEvent)), nil},
 	}},
 	{"clinical consent", []fact{
-		{"with teaching", nothing, means("teaching agreed")},
-		{"without teaching", func(q *consent.Question) { q.Record.Clinicals[0].Teaching = false }, nil},
+		{"with teaching", nothing, means("taking agreed", "teaching agreed")},
+		{"without teaching", func(q *consent.Question) { q.Record.Clinicals[0].Teaching = false }, means("taking agreed")},
 		{"withdrawn", happened(consent.Revoked, theClinical), nil},
 	}},
 	{"authorization", []fact{
@@ -258,6 +258,7 @@ func oracle(f map[string]bool) bool {
 var products = [][]string{
 	{"practice", "role", "purpose", "photo", "relation", "restriction", "clinical consent", "authorization", "rendition"},
 	{"role", "purpose", "restriction", "authorization", "scope", "rendition", "campaign"},
+	{"practice", "role", "purpose", "relation", "scope", "campaign"},
 }
 
 func TestMatrix(t *testing.T) {
@@ -292,6 +293,12 @@ func TestMatrix(t *testing.T) {
 
 // cell asks the engine and the oracle.
 func cell(choice []int) (consent.Decision, bool) {
+	q, f := posed(choice)
+	return consent.DecideRelease(q), oracle(f)
+}
+
+// posed is the question of a cell, and what it means.
+func posed(choice []int) (consent.Question, map[string]bool) {
 	q, f := question(), map[string]bool{}
 	for _, i := range order {
 		v := &dimensions[i].values[choice[i]]
@@ -300,7 +307,7 @@ func cell(choice []int) (consent.Decision, bool) {
 			f[m] = true
 		}
 	}
-	return consent.DecideRelease(q), oracle(f)
+	return q, f
 }
 
 // order in which facts are applied: scope before authorization.

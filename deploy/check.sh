@@ -37,6 +37,7 @@ else left_out govulncheck; fi
 
 step generated
 python3 vault/canon/testdata/generate.py && git diff --quiet -- vault/canon/testdata || { echo "vectors are stale"; exit 1; }
+go test -count 1 -run Summary ./consent >/dev/null || { go test -count 1 -run Summary ./consent; exit 1; }
 echo ok
 
 step top-level

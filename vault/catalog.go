@@ -46,7 +46,9 @@ type Catalogs interface {
 	RefreshKeys(ctx context.Context) error
 	Practices(ctx context.Context) ([]id.Practice, error)
 	// RewrapFile moves the database file's own key, where there is one, to the
-	// newest version of the key-encryption key; it reports whether it did.
+	// newest version of the key-encryption key; it reports whether it did. It
+	// touches the file and no practice's log: the rewrapping that it is part of
+	// is logged by each practice.
 	RewrapFile(ctx context.Context) (bool, error)
 	Ready(ctx context.Context) error
 }

@@ -51,7 +51,10 @@ func fuzzSanitise(f *testing.F) {
 			}
 			// image/jpeg itself reads no restart markers in progressive images; Scan decodes those by
 			// way of a sequential twin.
-			if m, _, err := image.Decode(bytes.NewReader(r.Data)); r.ContentType != "image/jpeg" && (err != nil || m.Bounds().Dx() != r.Width) {
+			if bytes.Contains(r.Data, []byte{0xff, 0xc2}) && bytes.Contains(r.Data, []byte{0xff, 0xdd}) {
+				continue
+			}
+			if m, _, err := image.Decode(bytes.NewReader(r.Data)); err != nil || m.Bounds().Dx() != r.Width || m.Bounds().Dy() != r.Height {
 				t.Errorf("%s does not decode: %v", r.Name, err)
 			}
 		}
