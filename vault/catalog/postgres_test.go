@@ -8,6 +8,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -26,6 +27,7 @@ import (
 	"photovault/vault/keys"
 	"photovault/vault/vaulttest"
 	"photovault/vault/vaulttest/devstack"
+	"photovault/vault/vaulttest/faultproxy"
 )
 
 // server is a fresh database with one practice on the PostgreSQL server.
@@ -363,6 +365,53 @@ func TestAKilledConnectionLeavesNothingHalf(t *testing.T) {
 	}
 	if patients != heads || patients != entries || patients < added || added == undisturbed {
 		t.Errorf("%d patients, %d heads, %d entries, %d acknowledged", patients, heads, entries, added)
+	}
+}
+
+// A look that a database which stands still has held up is none: whoever asks
+// waits once, and not for each step of what they do. It is stopped at another
+// moment of each look.
+func TestALookThatWasHeldUpIsNone(t *testing.T) {
+	s := newServer(t)
+	proxy := faultproxy.New(t, net.JoinHostPort(s.Host, strconv.Itoa(int(s.Port))))
+	_, port, err := net.SplitHostPort(proxy.Addr)
+	must(t, err)
+	n, err := strconv.Atoi(port)
+	must(t, err)
+	s.Port = uint16(n)
+	db := s.open(t)
+	f := vaulttest.Furnish(t, db, s.practice)
+	look := func(within time.Duration) (late bool) {
+		ctx, cancel := context.WithTimeout(t.Context(), within)
+		defer cancel()
+		_, _, err := db.ForPractice(s.practice).Upload(ctx, f.Upload.ID)
+		return err == nil && ctx.Err() != nil
+	}
+	proxy.Delay(4 * time.Millisecond) // so that each step of a look lasts
+	look(time.Minute)
+	began := time.Now()
+	for range 4 {
+		look(time.Minute)
+	}
+	usual := time.Since(began) / 4
+	late := 0
+	const moments = 16
+	for i := range moments {
+		stalled := make(chan struct{})
+		go func() {
+			defer close(stalled)
+			<-time.After(usual * time.Duration(i+4) / moments) // the moment is what is tested
+			proxy.Stall(true)
+		}()
+		if look(4 * usual) {
+			late++
+		}
+		<-stalled
+		proxy.Stall(false)
+		look(time.Minute)
+	}
+	if late > 1 { // one may end in the moment in which its time is over
+		t.Errorf("%d of %d looks were good after their time was over", late, moments)
 	}
 }
 

@@ -77,15 +77,20 @@ func (d *DB) alone(ctx context.Context, query string, args ...any) (n int64, err
 	return n, err
 }
 
-// snapshot runs fn on one state of the database, without a lock.
+// snapshot runs fn on one state of the database, without a lock. Where its end
+// is not confirmed the caller has waited in vain, and must not go on to wait
+// for something else.
 func (d *DB) snapshot(ctx context.Context, fn func(querier) error) error {
 	d.trips.Add(1)
 	tx, err := d.reader.BeginTx(ctx, &sql.TxOptions{ReadOnly: true, Isolation: d.dialect.snapshot})
 	if err != nil {
 		return d.fail(ctx, err)
 	}
-	defer tx.Rollback() // nothing was written
-	return fn(querier{d, tx})
+	err = fn(querier{d, tx})
+	if end := tx.Rollback(); err == nil { // nothing was written
+		err = d.fail(ctx, end)
+	}
+	return err
 }
 
 // exec returns how many rows were changed.
