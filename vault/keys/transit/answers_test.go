@@ -47,12 +47,9 @@ func TestALoginThatGivesNoTokenIsNotOne(t *testing.T) {
 		{"a token without an end that is told", byToken, "auth/token/lookup-self", 200, `{"data":{"ttl":"soon"}}`, transit.ErrConfiguration},
 		{"a token that nobody knows", byToken, "auth/token/lookup-self", 403, `{"errors":["permission denied"]}`, transit.ErrConfiguration},
 	} {
-		test.o.Address, test.o.Timeout, test.o.Budget = p.address, 200*time.Millisecond, 200*time.Millisecond
+		test.o.Address = p.address
 		p.set(at(test.path, answer(test.status, test.body)))
-		s, err := transit.Open(t.Context(), test.o)
-		if err == nil {
-			s.Close()
-		}
+		err := failsToOpen(t, test.o)
 		if !errors.Is(err, test.want) || strings.Contains(err.Error(), "hvs.") {
 			t.Errorf("%s: %v, want %v", test.name, err, test.want)
 		}

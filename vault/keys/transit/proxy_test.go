@@ -1,12 +1,12 @@
 package transit_test
 
 import (
+	"io"
 	"net/http"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"photovault/vault/vaulttest/devstack"
 	"photovault/vault/vaulttest/faultproxy"
@@ -59,11 +59,12 @@ func answer(status int, body string) func(http.ResponseWriter, *http.Request) bo
 	}
 }
 
-// hang makes every call wait until the caller has long gone.
-func (p *proxy) hang(http.ResponseWriter, *http.Request) bool {
+// hang makes every call wait until the caller has gone.
+func (p *proxy) hang(_ http.ResponseWriter, r *http.Request) bool {
+	_, _ = io.Copy(io.Discard, r.Body) // or the server does not notice
 	select {
 	case <-p.ended:
-	case <-time.After(time.Second):
+	case <-r.Context().Done():
 	}
 	panic(http.ErrAbortHandler)
 }

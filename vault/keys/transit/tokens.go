@@ -89,6 +89,9 @@ func (t *tokens) await(ctx context.Context) error {
 		}
 		select {
 		case <-ctx.Done():
+			t.mu.Lock()
+			err = t.err // of a login that has failed just now
+			t.mu.Unlock()
 			if err != nil {
 				return err
 			}

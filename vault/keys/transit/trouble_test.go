@@ -29,19 +29,30 @@ func behindProxy(t *testing.T, change func(*transit.Options)) *proxied {
 	stack := devstack.Need(t)
 	x := transittest.Make(t, stack.Transit, transittest.Settings{})
 	p := newProxy(t, stack, stack.Transit.Address)
-	o := x.Service
+	o := patient(x.Service)
 	o.Address = p.address
 	if change != nil {
 		change(&o)
 	}
 	s := &proxied{Service: open(t, o), proxy: p, setup: x, context: photoContext()}
-	key, wrapped, err := s.NewDataKey(t.Context(), s.context)
-	if err != nil {
-		t.Fatal(err)
-	}
-	key.Destroy()
-	s.wrapped = wrapped
+	s.wrapped = wraps(t, s.Service, s.context)
 	return s
+}
+
+// wraps waits until the service makes a data key: it may have a token that
+// hardly lasts.
+func wraps(t testing.TB, s *transit.Service, c keys.Context) (wrapped []byte) {
+	t.Helper()
+	until(t, "a data key", func() bool {
+		k, w, err := s.NewDataKey(t.Context(), c)
+		if err != nil && (!errors.Is(err, keys.ErrUnavailable) || errors.Is(err, keys.ErrRefused)) {
+			t.Fatal(err)
+		}
+		k.Destroy()
+		wrapped = w
+		return err == nil
+	})
+	return wrapped
 }
 
 // calls are all that a service is asked.
@@ -60,20 +71,15 @@ func (s *proxied) calls(ctx context.Context) map[string]error {
 func serves(t testing.TB, s *transit.Service, c keys.Context, wrapped []byte) time.Duration {
 	t.Helper()
 	began := time.Now()
-	for {
+	until(t, "served", func() bool {
 		k, err := s.UnwrapDataKey(t.Context(), c, wrapped)
-		if err == nil {
-			k.Destroy()
-			return time.Since(began)
-		}
-		if !errors.Is(err, keys.ErrUnavailable) || errors.Is(err, keys.ErrRefused) {
+		if err != nil && (!errors.Is(err, keys.ErrUnavailable) || errors.Is(err, keys.ErrRefused)) {
 			t.Fatalf("meanwhile: %v", err)
 		}
-		if time.Since(began) > 20*time.Second {
-			t.Fatalf("still not served: %v", err)
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
+		k.Destroy()
+		return err == nil
+	})
+	return time.Since(began)
 }
 
 // Whatever a server in trouble answers, no wrapped key is called refused.
@@ -172,30 +178,32 @@ func TestALostAnswerIsAskedForAgain(t *testing.T) {
 
 func TestASlowServerHoldsNobodyUpForLong(t *testing.T) {
 	t.Parallel()
-	s := behindProxy(t, func(o *transit.Options) { o.Timeout, o.Budget = 100*time.Millisecond, 400*time.Millisecond })
+	s := behindProxy(t, nil)
+	o := s.setup.Service
+	o.Address, o.Timeout, o.Budget = s.proxy.address, 200*time.Millisecond, 500*time.Millisecond
+	hasty := openInTime(t, o, func() {})
 	s.proxy.set(s.proxy.hang)
 	began := time.Now()
-	_, err := s.UnwrapDataKey(t.Context(), s.context, s.wrapped)
-	if took := time.Since(began); !errors.Is(err, keys.ErrUnavailable) || errors.Is(err, context.DeadlineExceeded) || took > time.Second {
+	_, err := hasty.UnwrapDataKey(t.Context(), s.context, s.wrapped)
+	if took := time.Since(began); !errors.Is(err, keys.ErrUnavailable) || errors.Is(err, context.DeadlineExceeded) || took > never {
 		t.Errorf("%v after %v", err, took)
 	}
-	for range 3 { // the breaker opens
-		_, _ = s.UnwrapDataKey(t.Context(), s.context, s.wrapped)
+	for range 5 { // the breaker opens
+		_, _ = hasty.UnwrapDataKey(t.Context(), s.context, s.wrapped)
 	}
+	// Then a second passes between two calls that are sent.
 	before := s.proxy.calls.Load()
 	began = time.Now()
 	for range 1000 {
-		if _, err := s.UnwrapDataKey(t.Context(), s.context, s.wrapped); !errors.Is(err, keys.ErrUnavailable) {
+		if _, err := hasty.UnwrapDataKey(t.Context(), s.context, s.wrapped); !errors.Is(err, keys.ErrUnavailable) {
 			t.Fatal(err)
 		}
 	}
-	if took, sent := time.Since(began), s.proxy.calls.Load()-before; took > time.Second || sent > 2 {
+	if took, sent := time.Since(began), s.proxy.calls.Load()-before; sent > 2+int64(took/time.Second) {
 		t.Errorf("1000 calls of a dead server took %v and sent %d", took, sent)
 	}
 	s.proxy.set(nil)
-	if took := serves(t, s.Service, s.context, s.wrapped); took > 3*time.Second {
-		t.Errorf("served again after %v", took)
-	}
+	serves(t, hasty, s.context, s.wrapped)
 }
 
 func TestACallersOwnLimitIsKeptAndSaysNothingOfTheServer(t *testing.T) {
@@ -207,7 +215,7 @@ func TestACallersOwnLimitIsKeptAndSaysNothingOfTheServer(t *testing.T) {
 		began := time.Now()
 		_, err := s.UnwrapDataKey(ctx, s.context, s.wrapped)
 		cancel()
-		if !errors.Is(err, keys.ErrUnavailable) || !errors.Is(err, context.DeadlineExceeded) || time.Since(began) > time.Second {
+		if !errors.Is(err, keys.ErrUnavailable) || !errors.Is(err, context.DeadlineExceeded) || time.Since(began) > never { // the service's own would end it later
 			t.Fatalf("%v after %v", err, time.Since(began))
 		}
 	}
@@ -241,7 +249,7 @@ func TestARealServerThatIsSealedOrRestarted(t *testing.T) {
 	t.Parallel()
 	own := devstack.Need(t).OwnTransit(t)
 	x := transittest.Make(t, own.Transit, transittest.Settings{})
-	s := open(t, x.Service)
+	s := open(t, patient(x.Service))
 	c := photoContext()
 	key, wrapped, err := s.NewDataKey(t.Context(), c)
 	if err != nil {
@@ -262,7 +270,7 @@ func TestARealServerThatIsSealedOrRestarted(t *testing.T) {
 		if err := s.Ready(t.Context()); !errors.Is(err, keys.ErrUnavailable) {
 			t.Errorf("%s: ready: %v", when, err)
 		}
-		if took := time.Since(began); took > 5*time.Second {
+		if took := time.Since(began); took > never {
 			t.Errorf("%s: %v", when, took)
 		}
 	}
@@ -304,12 +312,8 @@ func TestAServerThatCannotProveItselfGetsNothing(t *testing.T) {
 		"another name":             func(o *transit.Options) { o.ServerName = "transit.example" },
 	} {
 		o := x.Service
-		o.Timeout, o.Budget = 300*time.Millisecond, 600*time.Millisecond
 		change(&o)
-		s, err := transit.Open(t.Context(), o)
-		if err == nil {
-			s.Close()
-		}
+		err := failsToOpen(t, o)
 		if !errors.Is(err, keys.ErrUnavailable) || !strings.Contains(err.Error(), "certificate") {
 			t.Errorf("%s: %v", name, err)
 		}

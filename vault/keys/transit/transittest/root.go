@@ -36,7 +36,7 @@ func newRoot(t testing.TB, server devstack.Transit, ca string) *Root {
 	}
 	over := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}}
 	t.Cleanup(over.CloseIdleConnections)
-	return &Root{address: server.Address, token: server.RootToken, http: &http.Client{Transport: over, Timeout: 10 * time.Second}}
+	return &Root{address: server.Address, token: server.RootToken, http: &http.Client{Transport: over, Timeout: 30 * time.Second}}
 }
 
 // As is the same server under another token.
