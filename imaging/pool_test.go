@@ -110,8 +110,11 @@ func TestProcessGivesRenditionsAndFindings(t *testing.T) {
 }
 
 func TestWorkerFaultsStayWithTheirPhoto(t *testing.T) {
-	p := pool(t, imaging.Config{WallClock: 2 * time.Second, MemoryBytes: 192 << 20, UsualBytes: 96 << 20,
-		Limits: imaging.Limits{MaxInputBytes: 1 << 20}}, "faulty-worker")
+	within := func(wall time.Duration) *imaging.Pool {
+		return pool(t, imaging.Config{WallClock: wall, MemoryBytes: 192 << 20, UsualBytes: 96 << 20,
+			Limits: imaging.Limits{MaxInputBytes: 1 << 20}}, "faulty-worker")
+	}
+	patient, hasty := within(time.Minute), within(2*time.Second)
 	good := specimen.JPEG(specimen.Options{Width: 64, Height: 48})
 	for fault, want := range map[string]imaging.Code{
 		"crash": imaging.WorkerFailed, "exit": imaging.WorkerFailed, "hang": imaging.Timeout, "spin": imaging.Timeout,
@@ -125,6 +128,10 @@ func TestWorkerFaultsStayWithTheirPhoto(t *testing.T) {
 	} {
 		t.Run(fault, func(t *testing.T) {
 			bad := specimen.JPEG(specimen.Options{Width: 64, Height: 48, Comment: true, Canary: "fault:" + fault + " "})
+			p := patient
+			if want == imaging.Timeout {
+				p = hasty
+			}
 			r, err := p.Process(context.Background(), bad)
 			if codeOf(err) != string(want) || r != nil {
 				t.Errorf("got %v, want %s", err, want)
@@ -132,8 +139,16 @@ func TestWorkerFaultsStayWithTheirPhoto(t *testing.T) {
 			if err != nil && strings.Contains(err.Error(), "secret") {
 				t.Errorf("the worker's words are passed on: %v", err)
 			}
-			if _, err := p.Process(context.Background(), good); err != nil {
-				t.Errorf("the next photo: %v", err)
+			// A busy machine may be too slow for the hasty pool's limit, which then says just that.
+			for attempt := 1; ; attempt++ {
+				_, err := p.Process(context.Background(), good)
+				if p == hasty && codeOf(err) == string(imaging.Timeout) && attempt < 10 {
+					continue
+				}
+				if err != nil {
+					t.Errorf("the next photo: %v", err)
+				}
+				break
 			}
 		})
 	}

@@ -12,12 +12,12 @@ import (
 func TestBombsAndMalformedFilesAreRefusedQuickly(t *testing.T) {
 	for _, b := range specimen.AllBroken() {
 		t.Run(b.Name, func(t *testing.T) {
-			start := time.Now()
+			before := cpuTime()
 			if got := code(b.Data); got != b.Code {
 				_, err := codec.Sanitise(b.Data, limits)
 				t.Errorf("got %s, want %s (%v)", got, b.Code, err)
 			}
-			if d := time.Since(start); d > time.Second {
+			if d := cpuTime() - before; d > time.Second {
 				t.Errorf("took %v", d)
 			}
 		})
@@ -61,9 +61,9 @@ func TestMutantsAreRefusedOrClean(t *testing.T) {
 	refused := map[string]int{}
 	for name, photo := range base {
 		for i, m := range specimen.Mutants(photo, 200, 42) {
-			start := time.Now()
+			before := cpuTime()
 			a, err := codec.Sanitise(m, limits)
-			if d := time.Since(start); d > time.Second {
+			if d := cpuTime() - before; d > time.Second {
 				t.Errorf("%s mutant %d took %v", name, i, d)
 			}
 			if err != nil {
