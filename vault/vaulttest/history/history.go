@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/anishathalye/porcupine"
@@ -27,7 +28,10 @@ const (
 	Busy                    // turned away before anything was decided; to be tried again
 )
 
-// Round is one race. Its fetchers are spread evenly over the tokens.
+// Round is one race. Its fetchers are spread evenly over the tokens. The
+// revocation is asked for when some of the uses are taken: how many, at most
+// half of them, chance picks, so that it is a race on a fast machine and on a
+// slow one. One use of the last token is left for it to end.
 type Round struct {
 	Uses     []int // of each token
 	Fetchers int
@@ -72,8 +76,9 @@ type call struct {
 	to time.Duration // since the round began
 }
 
-// patience is how long the check of one token's history may take.
-const patience = 20 * time.Second
+// patience is how long a round may wait for its releases, and the check of one
+// token's history may take.
+const patience = time.Minute
 
 // Run races once. The error says what cannot be put into an order, or what
 // could not be asked.
@@ -85,7 +90,18 @@ func (r *Round) Run() (Seen, error) {
 		all          []call
 		errs         error
 		begun, done  sync.WaitGroup
+		released     atomic.Int64
+		sated        atomic.Int64 // fetchers that have nothing to ask for before the acknowledgement
+		left         atomic.Int64 // uses of the last token to ask for before the acknowledgement
+		due, asked   = make(chan struct{}), make(chan struct{})
 	)
+	total := 0
+	for _, n := range r.Uses {
+		total += n
+	}
+	last := len(r.Uses) - 1
+	left.Store(int64(r.Uses[last]) - 1)
+	enough, revokeNow := rand.Int64N(max(1, int64(total)/2)), sync.OnceFunc(func() { close(due) })
 	note := func(c call, err error) {
 		mu.Lock()
 		defer mu.Unlock()
@@ -97,7 +113,16 @@ func (r *Round) Run() (Seen, error) {
 		c.outcome, c.bytes, err = r.Fetch(f, c.token)
 		c.to = time.Since(began)
 		note(c, err)
+		if c.outcome == Released && released.Add(1) >= enough {
+			revokeNow()
+		}
 		return c
+	}
+	rest := func() {
+		if sated.Add(1) == int64(r.Fetchers) {
+			revokeNow()
+		}
+		<-acknowledged
 	}
 	begun.Add(r.Fetchers)
 	for f := range r.Fetchers {
@@ -111,17 +136,33 @@ func (r *Round) Run() (Seen, error) {
 					return
 				default:
 				}
+				if released.Load() >= enough {
+					<-asked // or a fast machine would be through before the revocation sets out
+				}
+				if f%len(r.Uses) == last && left.Add(-1) < 0 {
+					rest()
+					continue
+				}
 				switch c := fetch(f); {
 				case c.outcome == Busy:
+					if c.token == last {
+						left.Add(1)
+					}
 					time.Sleep(5 * time.Millisecond)
 				case c.outcome == Refused || r.Uses[c.token] == 1: // nothing more to be had
-					<-acknowledged
+					rest()
 				}
 			}
 		})
 	}
 	begun.Wait()
-	time.Sleep(rand.N(60 * time.Millisecond))
+	if enough > 0 {
+		select {
+		case <-due:
+		case <-time.After(patience): // some fetch hangs
+		}
+	}
+	close(asked)
 	end := call{revoke: true, client: r.Fetchers, from: time.Since(began)}
 	err := r.Revoke()
 	for attempt := 1; err != nil && attempt < 20; attempt++ {
