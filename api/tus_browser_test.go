@@ -15,6 +15,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
@@ -85,19 +86,19 @@ func (s *stack) tablet() *tablet {
 	return d
 }
 
-// pick is a file that a person picks in a page; until, in bytes, as browser.mjs says.
+// pick is a file that a person picks in a page. Where until is not nil the page
+// is closed in the middle, when that is.
 type pick struct {
 	*onDisk
 	client string
 	mode
 	network *faultproxy.Proxy
-	until   int
+	until   <-chan struct{}
 	retries []int
 }
 
 type picked struct {
 	Done, Resumed bool
-	Sent          int
 }
 
 // visits opens the browser, a page for each pick, and ends it.
@@ -109,7 +110,7 @@ func (d *tablet) visits(picks ...pick) (answers []picked) {
 	}
 	type visit struct {
 		URL   string `json:"url"`
-		Until int    `json:"until"`
+		Close bool   `json:"close"`
 		Job   told   `json:"job"`
 	}
 	var jobs []visit
@@ -117,19 +118,48 @@ func (d *tablet) visits(picks ...pick) (answers []picked) {
 		origin := "https://" + p.network.Addr
 		j := p.job(p.onDisk, origin)
 		j.RetryDelays = append(j.RetryDelays, p.retries...)
-		jobs = append(jobs, visit{origin, p.until, told{j, p.client}})
+		jobs = append(jobs, visit{origin, p.until != nil, told{j, p.client}})
 	}
 	in, err := json.Marshal(map[string]any{"executable": d.executable, "profile": d.profile, "trust": d.trust, "jobs": jobs})
 	d.must(err)
 	cmd := exec.CommandContext(d.Context(), d.node, filepath.Join("testdata", "tus", "browser.mjs"))
 	cmd.Env = append(os.Environ(), "PHOTOVAULT_NODE_MODULES="+d.modules)
 	var stderr bytes.Buffer
-	cmd.Stdin, cmd.Stderr = bytes.NewReader(in), &stderr
-	out, err := cmd.Output()
-	if err != nil {
+	cmd.Stderr = &stderr
+	say, err := cmd.StdinPipe()
+	d.must(err)
+	out, err := cmd.StdoutPipe()
+	d.must(err)
+	d.must(cmd.Start())
+	_, err = say.Write(append(in, '\n'))
+	d.must(err)
+	lines := json.NewDecoder(out)
+	for _, p := range picks {
+		over, closer := make(chan struct{}), sync.WaitGroup{}
+		closer.Go(func() {
+			select {
+			case <-p.until:
+				_, _ = io.WriteString(say, "close\n")
+			case <-over:
+			}
+		})
+		var one picked
+		err := lines.Decode(&one)
+		close(over)
+		closer.Wait()
+		if err != nil {
+			break
+		}
+		answers = append(answers, one)
+		if p.until != nil {
+			p.network.Cut()
+			p.network.Stall(false)
+		}
+	}
+	_ = say.Close()
+	if err := cmd.Wait(); err != nil || len(answers) < len(picks) {
 		d.Fatalf("Chromium: %v\n%s", err, &stderr)
 	}
-	d.must(json.Unmarshal(out, &answers))
 	return answers
 }
 
@@ -138,22 +168,19 @@ func (d *tablet) visits(picks ...pick) (answers []picked) {
 func TestStockClientsInChromiumGoOnAfterTheBrowserEnded(t *testing.T) {
 	s := newStack(t)
 	d := s.tablet()
-	slow := faultproxy.New(t, d.front)
-	slow.Delay(5 * time.Millisecond)
 	var picks []pick
 	for _, client := range []string{"tus", "uppy"} {
 		for _, m := range modes {
-			x := s.onDisk()
-			picks = append(picks, pick{x, client, m, slow, len(x.sealed) / 2, nil})
+			x, network := s.onDisk(), faultproxy.New(t, d.front)
+			picks = append(picks, pick{x, client, m, network, network.StallAfter(x.midway()), nil})
 		}
 	}
 	for i, first := range d.visits(picks...) {
-		if p := picks[i]; first.Done || first.Sent >= len(p.sealed) {
+		if p := picks[i]; first.Done {
 			t.Fatalf("%s %s: the page was not closed in the middle: %+v", p.client, p.name, first)
 		}
-		picks[i].until = 0
+		picks[i].until, picks[i].retries = nil, soon
 	}
-	slow.Delay(0)
 	for i, second := range d.visits(picks...) {
 		p := picks[i]
 		if !second.Done || !second.Resumed {
@@ -177,7 +204,7 @@ func TestStockClientsInChromiumOverABadNetwork(t *testing.T) {
 		x := s.onDisk()
 		b := s.bad(d.front, 5, int64(len(x.sealed)))
 		networks = append(networks, b)
-		picks = append(picks, pick{x, client, modes[len(picks)], b.Proxy, 0, retries})
+		picks = append(picks, pick{x, client, modes[len(picks)], b.Proxy, nil, retries})
 	}
 	for i, got := range d.visits(picks...) {
 		p := picks[i]

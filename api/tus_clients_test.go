@@ -107,6 +107,10 @@ type job struct {
 	RetryDelays []int  `json:"retryDelays"`
 }
 
+// soon is when a client tries again whose broken connection the service may
+// still be reading from.
+var soon = []int{100, 300, 1000, 3000, 3000}
+
 func (m mode) job(x *onDisk, endpoint string) job {
 	j := job{Endpoint: endpoint + "/v1/uploads", Grant: x.Grant, File: x.file, Storage: filepath.Join(x.folder, "tus.json"), Parallel: m.parallel, RetryDelays: []int{}}
 	if m.chunk > 0 {
@@ -124,9 +128,25 @@ type said struct {
 	Error   string   `json:"error"`
 }
 
-// node runs the stock client; enough, if not nil, says when it is killed, which
-// only a signal can tell it of.
-func (s *stack) node(x *onDisk, j job, enough func(said) bool) (last said) {
+// midway is where a file's upload is stalled to be broken off: each of three
+// parts has begun, with all that is sent around them, and none is the last.
+func (x *onDisk) midway() int64 { return int64(len(x.sealed))*2/3 + 64<<10 }
+
+// stored waits until the client has written down where its upload is.
+func (j job) stored() {
+	for range 12_000 {
+		b, err := os.ReadFile(j.Storage)
+		_, locked := os.Stat(j.Storage + ".lock")
+		if err == nil && json.Valid(b) && bytes.Contains(b, []byte("/v1/uploads/")) && locked != nil {
+			return
+		}
+		time.Sleep(5 * time.Millisecond) // it says so nowhere else
+	}
+}
+
+// node runs the stock client, with what it says to hear; when until is closed
+// it is killed, as soon as it has written down where it is.
+func (s *stack) node(x *onDisk, j job, hear func(said), until <-chan struct{}) (last said) {
 	s.Helper()
 	node, modules := nodeModules(s, "tus-js-client")
 	if _, err := os.Stat(j.Storage); err != nil {
@@ -141,24 +161,35 @@ func (s *stack) node(x *onDisk, j job, enough func(said) bool) (last said) {
 	out, err := cmd.StdoutPipe()
 	s.must(err)
 	s.must(cmd.Start())
-	killed := false
+	var killed atomic.Bool
+	over, killer := make(chan struct{}), sync.WaitGroup{}
+	killer.Go(func() {
+		select {
+		case <-until:
+			j.stored()
+			killed.Store(true)
+			_ = cmd.Process.Kill()
+		case <-over:
+		}
+	})
 	for d := json.NewDecoder(out); ; {
 		var line said
 		if err := d.Decode(&line); err == io.EOF {
 			break
-		} else if err != nil && !killed {
-			s.Errorf("node: %v", err)
-			break
 		} else if err != nil {
+			if !killed.Load() {
+				s.Errorf("node: %v", err)
+			}
 			break
 		}
-		if enough != nil && !killed && enough(line) {
-			s.must(cmd.Process.Kill())
-			killed = true
+		if hear != nil {
+			hear(line)
 		}
 		last = line
 	}
-	if err := cmd.Wait(); err != nil && !killed {
+	close(over)
+	killer.Wait()
+	if err := cmd.Wait(); err != nil && !killed.Load() {
 		s.Fatalf("node: %v\n%s", err, &stderr)
 	}
 	return last
@@ -170,13 +201,15 @@ func TestTheStockClientIsKilledAndAnotherProcessGoesOn(t *testing.T) {
 	for _, m := range modes {
 		t.Run(m.name, func(t *testing.T) {
 			x := s.onDisk()
-			slow := faultproxy.New(t, s.address)
-			slow.Delay(5 * time.Millisecond) // so that it can be killed in the middle
-			j := m.job(x, "https://"+slow.Addr)
-			if last := s.node(x, j, func(l said) bool { return l.Sent > len(x.sealed)/2 }); last.Done {
+			network := faultproxy.New(t, s.address)
+			j := m.job(x, "https://"+network.Addr)
+			if last := s.node(x, j, nil, network.StallAfter(x.midway())); last.Done {
 				t.Fatal("it was not killed in the middle")
 			}
-			last := s.node(x, j, nil)
+			network.Cut()
+			network.Stall(false)
+			j.RetryDelays = soon
+			last := s.node(x, j, nil, nil)
 			if !last.Done || !last.Resumed || len(last.URLs) != m.parallel {
 				t.Fatalf("the second process did not go on: %+v", last)
 			}
@@ -192,13 +225,14 @@ func TestTheStockClientIsKilledAndAnotherProcessGoesOn(t *testing.T) {
 func TestTheStockClientBeginsAnewWhenItsUploadExpired(t *testing.T) {
 	s := newStack(t)
 	x := s.onDisk()
-	slow := faultproxy.New(t, s.address)
-	slow.Delay(5 * time.Millisecond)
-	j := modes[0].job(x, "https://"+slow.Addr)
-	s.node(x, j, func(l said) bool { return l.Sent > len(x.sealed)/2 })
+	network := faultproxy.New(t, s.address)
+	j := modes[0].job(x, "https://"+network.Addr)
+	s.node(x, j, nil, network.StallAfter(x.midway()))
+	network.Cut()
+	network.Stall(false)
 	s.clock.advance(25 * time.Hour)
-	slow.Delay(0)
-	if last := s.node(x, j, nil); !last.Done || !last.Resumed {
+	j.RetryDelays = soon
+	if last := s.node(x, j, nil, nil); !last.Done || !last.Resumed {
 		t.Fatalf("%+v", last)
 	}
 	s.arrivedExactly(x.shot)
@@ -218,7 +252,7 @@ func TestTheStockClientOverABadNetwork(t *testing.T) {
 			}
 			var once sync.Once
 			var silence sync.WaitGroup
-			last := s.node(x, j, func(l said) bool {
+			last := s.node(x, j, func(l said) {
 				if l.Sent > len(x.sealed)/3 {
 					once.Do(func() {
 						network.Stall(true)
@@ -228,8 +262,7 @@ func TestTheStockClientOverABadNetwork(t *testing.T) {
 						})
 					})
 				}
-				return false
-			})
+			}, nil)
 			silence.Wait()
 			if !last.Done {
 				t.Fatalf("%+v", last)

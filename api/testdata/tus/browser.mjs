@@ -1,24 +1,24 @@
 // Opens a page in Chromium for each job, picks a file and lets a client upload it.
-// Reads from standard input {"executable", "profile", "trust", "jobs": [{"url", "until": bytes, "job"}]}:
-// when so many bytes are sent the page is closed, 0 lets it end by itself. Then the
-// whole browser ends, and only what is in the profile is left.
-// Prints [{"done", "resumed", "sent"}]. trust is the SHA-256, in base64, of the one
+// Reads from standard input a line {"executable", "profile", "trust", "jobs": [{"url", "close", "job"}]}, and
+// a line for each job that is to be closed: when that comes, and the client has stored where its upload is,
+// the page is closed. Then the whole browser ends, and only what is in the profile is left.
+// Prints a line {"done", "resumed"} for each job. trust is the SHA-256, in base64, of the one
 // public key that is accepted.
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
+import { createInterface } from 'node:readline'
 
 const { chromium } = createRequire(join(process.env.PHOTOVAULT_NODE_MODULES, 'none.js'))('playwright-core')
 
-let input = ''
-for await (const part of process.stdin) input += part
-const { executable, profile, trust, jobs } = JSON.parse(input)
+const lines = createInterface({ input: process.stdin })[Symbol.asyncIterator]()
+const { executable, profile, trust, jobs } = JSON.parse((await lines.next()).value)
 const context = await chromium.launchPersistentContext(profile, {
   executablePath: executable, headless: true, timeout: 120_000,
   args: ['--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
     '--disable-component-update', '--disable-sync', `--ignore-certificate-errors-spki-list=${trust}`],
 })
 
-async function visit({ url, until, job }) {
+async function visit({ url, close, job }) {
   const page = await context.newPage()
   page.setDefaultTimeout(120_000)
   page.on('pageerror', (error) => console.error(error))
@@ -28,17 +28,22 @@ async function visit({ url, until, job }) {
   await page.setInputFiles('input', job.file)
   const sending = page.evaluate((x) => window.send(x), job)
   sending.catch(() => {}) // it breaks off with its page
-  if (until === 0) return { done: true, resumed: await sending, sent: 0 }
-  await Promise.race([page.waitForFunction((n) => window.sent >= n, until, { polling: 20 }), sending])
-  const sent = await page.evaluate('window.sent')
+  if (!close) {
+    const resumed = await sending
+    await page.close()
+    return { done: true, resumed }
+  }
+  let done = false
+  const ended = sending.then(() => { done = true })
+  await Promise.race([lines.next(), ended])
+  await Promise.race([page.waitForFunction(() => Object.values(localStorage).some((v) => v.includes('/v1/uploads/'))), ended])
   await page.close()
-  return { done: false, resumed: false, sent }
+  return { done, resumed: false }
 }
 
-const answers = []
 try {
-  for (const one of jobs) answers.push(await visit(one))
+  for (const one of jobs) console.log(JSON.stringify(await visit(one)))
 } finally {
   await context.close()
 }
-console.log(JSON.stringify(answers))
+process.exit() // standard input is open still

@@ -29,13 +29,11 @@ const clients = {
 
 /** Uploads the picked file; ends with whether it went on from an earlier page. */
 window.send = ({ client, endpoint, grant, chunkSize, parallelUploads, retryDelays }) => {
-  window.sent = 0
   const [file] = document.querySelector('input').files
   return clients[client](file, {
     endpoint, parallelUploads, retryDelays,
     chunkSize: chunkSize ?? Infinity,
     headers: { Authorization: `Bearer ${grant}` },
-    onProgress: (sent) => { window.sent = sent },
   })
 }
 window.ready = true

@@ -25,6 +25,8 @@ type Proxy struct {
 	delay    time.Duration
 	limits   func() int64  // of a new connection: bytes from the client until a reset; -1: none
 	flow     chan struct{} // closed while bytes flow
+	until    int64         // bytes that clients still send before they flow no more; -1: no end
+	stalled  chan struct{} // closed at that end
 }
 
 // New begins to forward to target, host:port. It ends with the test.
@@ -34,7 +36,7 @@ func New(t testing.TB, target string) *Proxy {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &Proxy{Addr: l.Addr().String(), target: target, listener: l, conns: map[*net.TCPConn]struct{}{}, limits: func() int64 { return -1 }, flow: make(chan struct{})}
+	p := &Proxy{Addr: l.Addr().String(), target: target, listener: l, conns: map[*net.TCPConn]struct{}{}, limits: func() int64 { return -1 }, flow: make(chan struct{}), until: -1}
 	close(p.flow)
 	var done sync.WaitGroup
 	done.Go(func() { p.accept(&done) })
@@ -98,6 +100,31 @@ func (p *Proxy) Stall(on bool) {
 	}
 }
 
+// StallAfter stalls when clients have sent n more bytes, over all connections
+// together. The channel that it returns is closed then.
+func (p *Proxy) StallAfter(n int64) <-chan struct{} {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.until, p.stalled = n, make(chan struct{})
+	return p.stalled
+}
+
+// sent counts what a client sent, and stalls if that is enough.
+func (p *Proxy) sent(n int) {
+	if p.until < 0 {
+		return
+	}
+	if p.until -= int64(n); p.until >= 0 {
+		return
+	}
+	select {
+	case <-p.flow:
+		p.flow = make(chan struct{})
+	default: // stalled already
+	}
+	close(p.stalled)
+}
+
 func (p *Proxy) accept(done *sync.WaitGroup) {
 	for {
 		c, err := p.listener.Accept()
@@ -127,12 +154,12 @@ func (p *Proxy) serve(client *net.TCPConn) {
 	p.mu.Unlock()
 	var both sync.WaitGroup
 	both.Go(func() {
-		if p.forward(server, client, limit) {
+		if p.forward(server, client, limit, p.sent) {
 			reset(client)
 			reset(server)
 		}
 	})
-	both.Go(func() { p.forward(client, server, -1) })
+	both.Go(func() { p.forward(client, server, -1, func(int) {}) })
 	both.Wait()
 	p.mu.Lock()
 	delete(p.conns, client)
@@ -142,11 +169,13 @@ func (p *Proxy) serve(client *net.TCPConn) {
 }
 
 // forward copies until one end is gone, and tells whether limit was reached.
-func (p *Proxy) forward(to, from *net.TCPConn, limit int64) bool {
+// count is called with the lock held.
+func (p *Proxy) forward(to, from *net.TCPConn, limit int64, count func(int)) bool {
 	buffer := make([]byte, 32<<10)
 	for {
 		n, err := from.Read(buffer)
 		p.mu.Lock()
+		count(n)
 		flow, delay := p.flow, p.delay
 		p.mu.Unlock()
 		<-flow

@@ -36,7 +36,7 @@ func dial(t *testing.T, p *faultproxy.Proxy) net.Conn {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = c.Close() })
-	if err := c.SetDeadline(time.Now().Add(5 * time.Second)); err != nil {
+	if err := c.SetDeadline(time.Now().Add(time.Minute)); err != nil {
 		t.Fatal(err)
 	}
 	return c
@@ -88,10 +88,45 @@ func TestFaults(t *testing.T) {
 		t.Error("a stalled connection answers")
 	}
 	p.Stall(false)
-	if err := c.SetReadDeadline(time.Now().Add(5 * time.Second)); err != nil {
+	if err := c.SetReadDeadline(time.Now().Add(time.Minute)); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := io.ReadFull(c, make([]byte, 5)); err != nil {
+		t.Errorf("what was sent during the stall is lost: %v", err)
+	}
+}
+
+// What all connections send together counts, and nothing but that ends the flow.
+func TestTheFlowEndsAfterSoManyBytes(t *testing.T) {
+	p := faultproxy.New(t, echo(t))
+	stalled := p.StallAfter(10)
+	if err := says(t, dial(t, p), "five."); err != nil {
+		t.Fatal(err)
+	}
+	c := dial(t, p)
+	if err := says(t, c, "ten.."); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-stalled:
+		t.Error("it stalled a byte too early")
+	default:
+	}
+	if _, err := io.WriteString(c, "more"); err != nil {
+		t.Fatal(err)
+	}
+	<-stalled
+	if err := c.SetReadDeadline(time.Now().Add(100 * time.Millisecond)); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := c.Read(make([]byte, 4)); err == nil {
+		t.Errorf("%d bytes went through", n)
+	}
+	p.Stall(false)
+	if err := c.SetReadDeadline(time.Now().Add(time.Minute)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.ReadFull(c, make([]byte, 4)); err != nil {
 		t.Errorf("what was sent during the stall is lost: %v", err)
 	}
 }
