@@ -30,7 +30,10 @@ func TestReplicasLost(t *testing.T) {
 }
 
 func onCluster(t *testing.T, tests []clusterTest) {
-	c := newCluster(t, 3)
+	on := sharedGround(t)
+	proxies := bucketProxies(t, &on, 3)
+	c := newClusterOn(t, 3, on)
+	c.proxies = proxies
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			c.TB = t

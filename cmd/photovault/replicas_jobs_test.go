@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"os"
+	"path"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -43,12 +44,32 @@ func (c *cluster) ingested(n int, p id.Patient, photo id.Photo) (times int) {
 	return times
 }
 
-// leased waits until a replica works on the photo.
-func (u *sealedUpload) leased() {
+// taken sends all of the photo to the n-th replica, and holds that one in the
+// middle of taking it in: its first rendition is in the bucket, and the replica
+// is not told until the returned function is called.
+func (u *sealedUpload) taken(n int) (release func()) {
 	u.c.Helper()
-	u.c.await("lease", 30*time.Second, func() bool {
-		return u.c.count(`SELECT count(*) FROM job WHERE photo = $1 AND lease_until > 0`, string(u.photo)) == 1
+	proxy, stored, on := u.c.proxies[n], make(chan struct{}), make(chan struct{})
+	first := sync.OnceFunc(func() { close(stored) })
+	proxy.Harm(nil, func(r *http.Response) error {
+		var its int
+		if r.Request.Method != http.MethodPut || !strings.Contains(r.Request.URL.Path, "/photos/") || r.StatusCode != http.StatusOK ||
+			u.c.db.QueryRow(`SELECT count(*) FROM object WHERE id = $1 AND owner = $2`, path.Base(r.Request.URL.Path), string(u.photo)).Scan(&its) != nil || its == 0 {
+			return nil
+		}
+		first()
+		<-on
+		return nil
 	})
+	release = sync.OnceFunc(func() { close(on); proxy.Harm(nil, nil) })
+	u.c.Cleanup(release)
+	u.sendAll(n)
+	select {
+	case <-stored:
+	case <-time.After(2 * time.Minute):
+		u.c.Fatalf("%s does not take the photo in", u.c.replicas[n].name)
+	}
+	return release
 }
 
 func (u *sealedUpload) sendAll(n int) {
@@ -68,19 +89,13 @@ func testJobsMove(t *testing.T, c *cluster) {
 	before := c.stored("photos/")
 	b.freeze()
 	c.replicas[2].freeze()
-	lost.sendAll(0)
-	lost.leased()
+	died := lost.taken(0)
 	a.freeze() // it keeps the lease for now
 	b.thaw()
-	late.sendAll(1)
-	c.await("a planned object", 20*time.Second, func() bool {
-		return c.count(`SELECT count(*) FROM object WHERE owner = $1`, string(late.photo)) > 0
-	})
+	thawed := late.taken(1)
 	b.freeze()
-	if c.count(`SELECT count(*) FROM job WHERE photo = $1`, string(late.photo)) == 0 {
-		t.Fatal("the ingest was over before it could be frozen")
-	}
 	a.kill()
+	died()
 	c.replicas[2].thaw()
 	began := time.Now()
 	unready := c.unready(2)
@@ -89,9 +104,10 @@ func testJobsMove(t *testing.T, c *cluster) {
 	late.ready(2)
 	t.Logf("a killed replica's photo was ready at another after %v, a frozen one's after %v", took.Round(10*time.Millisecond), time.Since(began).Round(10*time.Millisecond))
 	a.start("--sweep-age", "1ms") // its first sweep takes what the dead and the frozen one planned
-	c.await("the sweep", 10*time.Second, func() bool { return c.count(`SELECT count(*) FROM object WHERE state <> 'live'`) == 0 })
+	c.await("the sweep", time.Minute, func() bool { return c.count(`SELECT count(*) FROM object WHERE state <> 'live'`) == 0 })
 	b.thaw()
-	c.await("a late commit to be fenced off", 10*time.Second, func() bool { return c.stored("photos/") == before+6 && c.stored("staging/") == 0 })
+	thawed()
+	c.await("a late commit to be fenced off", time.Minute, func() bool { return c.stored("photos/") == before+6 && c.stored("staging/") == 0 })
 	if n := unready(); n > 0 {
 		t.Errorf("the surviving replica was unready %d times", n)
 	}

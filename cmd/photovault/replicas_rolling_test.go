@@ -56,7 +56,7 @@ func (c *cluster) balancer() *balancer {
 			b.done.Go(func() { b.forward(conn) })
 		}
 	})
-	c.await("a ready replica", 5*time.Second, func() bool { return b.ready[0].Load() })
+	c.await("a ready replica", time.Minute, func() bool { return b.ready[0].Load() })
 	return b
 }
 
@@ -155,13 +155,13 @@ func testRollingRestart(t *testing.T, c *cluster) {
 			}
 			slowest = max(slowest, time.Since(began))
 			r.start()
-			c.await("readiness", 10*time.Second, func() bool { status, _, _, err := r.readiness(); return err == nil && status == http.StatusOK })
+			c.await("readiness", time.Minute, func() bool { status, _, _, err := r.readiness(); return err == nil && status == http.StatusOK })
 		}
 	}
 	stop()
 	work.Wait()
 	for p, want := range sum.photos {
-		ctx, cancel := context.WithTimeout(c.Context(), time.Minute)
+		ctx, cancel := context.WithTimeout(c.Context(), 2*time.Minute)
 		_, err := through.Await(ctx, p)
 		var receipt vault.Receipt
 		if err == nil {
@@ -202,7 +202,7 @@ func (s *tally) send(load context.Context, c *cluster, through *client.Client, p
 // is tried again, as browsers do.
 func (s *tally) read(load context.Context, through *client.Client, photo id.Photo) {
 	for load.Err() == nil {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(load), 30*time.Second)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(load), 2*time.Minute)
 		for {
 			var token api.Token
 			var got bytes.Buffer

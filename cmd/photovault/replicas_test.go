@@ -27,6 +27,7 @@ import (
 	"photovault/vault/keys/transit"
 	"photovault/vault/keys/transit/transittest"
 	"photovault/vault/vaulttest/devstack"
+	"photovault/vault/vaulttest/faultproxy"
 )
 
 // cluster is one practice in the stores of production mode and the replicas
@@ -45,6 +46,7 @@ type cluster struct {
 	db       *sql.DB    // beside the service
 	big      *api.Photo // of large
 	campaign id.Campaign
+	proxies  []*faultproxy.HTTP // before the bucket, one for each replica; of onCluster
 }
 
 // replica is one process; it may be killed, frozen, drained and started again
@@ -299,12 +301,24 @@ func (r *replica) url(path string) string { return "https://" + r.address + path
 func (r *replica) start(more ...string) {
 	r.c.Helper()
 	args := append([]string{"serve", "--config", r.path("config.yaml"), "--listen", r.address, "--address-file", r.path("address"),
-		"--log-level", "warn", "--sweep-age", "20s", "--drain-delay", "1s", "--drain-limit", "8s"}, more...)
+		"--log-level", "warn", "--sweep-age", "20s", "--drain-delay", "1s", "--drain-limit", "60s"}, more...)
+	for began := time.Now(); !r.serve(args) && !r.c.Failed(); time.Sleep(100 * time.Millisecond) {
+		if time.Since(began) > 30*time.Second {
+			r.c.Errorf("%s: its address is taken\n%s", r.name, r.log)
+		}
+	}
+}
+
+// serve is false where another process has the address for the moment: the
+// replica had given it back.
+func (r *replica) serve(args []string) bool {
+	r.c.Helper()
 	cmd := exec.Command(os.Args[0], args...)
 	cmd.Env = append(os.Environ(), "PHOTOVAULT_TEST_MAIN=1")
 	if r.log == nil {
 		r.log = &logBuffer{}
 	}
+	before := len(r.log.String())
 	cmd.Stderr = r.log
 	out, err := cmd.StdoutPipe()
 	if err == nil {
@@ -312,11 +326,15 @@ func (r *replica) start(more ...string) {
 	}
 	if err != nil {
 		r.c.Error(err)
-		return
+		return true
 	}
 	if _, err := bufio.NewReader(out).ReadString('\n'); err != nil {
-		r.c.Errorf("%s ended: %v %v\n%s", r.name, err, cmd.Wait(), r.log)
-		return
+		ended := cmd.Wait()
+		if strings.Contains(r.log.String()[before:], "address already in use") {
+			return false
+		}
+		r.c.Errorf("%s ended: %v %v\n%s", r.name, err, ended, r.log)
+		return true
 	}
 	b, err := os.ReadFile(r.path("address"))
 	if err != nil {
@@ -325,6 +343,7 @@ func (r *replica) start(more ...string) {
 	r.address = strings.TrimSpace(string(b))
 	r.cmd, r.ended = cmd, make(chan error, 1)
 	go func() { r.ended <- cmd.Wait() }()
+	return true
 }
 
 // kill ends the process as a power cut would.
@@ -343,7 +362,7 @@ func (r *replica) gone() int {
 	r.c.Helper()
 	select {
 	case <-r.ended:
-	case <-time.After(30 * time.Second):
+	case <-time.After(3 * time.Minute):
 		r.c.Errorf("%s did not end", r.name)
 		r.kill()
 		return -1

@@ -112,7 +112,7 @@ func (u *sealedUpload) offset(over *http.Client, n int) int {
 // ready waits until the photo is, and compares it with what was sealed.
 func (u *sealedUpload) ready(n int) *api.Photo {
 	u.c.Helper()
-	ctx, cancel := context.WithTimeout(u.c.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(u.c.Context(), 2*time.Minute)
 	defer cancel()
 	cl := u.c.client(n, consent.Provider)
 	p, err := cl.Await(ctx, u.photo)
