@@ -120,7 +120,7 @@ func (s *stack) revoke(a id.Authorization) {
 // ready uploads a photo with the Go client and waits until it is ready.
 func (s *stack) ready(p id.Patient, jpeg func() []byte) *api.Photo {
 	s.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
 	c := s.client(s.token("provider"))
 	declared, err := c.Put(ctx, bytes.NewReader(jpeg()), client.PutOptions{Photo: api.NewPhoto{Patient: string(p), Kind: "before"},

@@ -27,7 +27,7 @@ type wire struct {
 // taken in without being read.
 func (s *stack) dial(receiveBuffer int) *wire {
 	s.Helper()
-	d := &net.Dialer{Timeout: 5 * time.Second}
+	d := &net.Dialer{Timeout: time.Minute}
 	if receiveBuffer > 0 {
 		d.Control = func(_, _ string, c syscall.RawConn) error {
 			var err error
@@ -40,7 +40,7 @@ func (s *stack) dial(receiveBuffer int) *wire {
 	s.must(err)
 	w := &wire{conn, s, bufio.NewReader(conn)}
 	s.Cleanup(func() { _ = conn.Close() })
-	s.must(conn.SetDeadline(time.Now().Add(30 * time.Second)))
+	s.must(conn.SetDeadline(time.Now().Add(2 * time.Minute)))
 	return w
 }
 

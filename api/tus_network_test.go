@@ -184,7 +184,7 @@ func TestSlowConnectionsEndAndKeepNobodyOut(t *testing.T) {
 			gone := make(chan struct{})
 			go func() {
 				defer close(gone)
-				_ = c.SetReadDeadline(time.Now().Add(time.Minute))
+				_ = c.SetReadDeadline(time.Now().Add(3 * time.Minute))
 				b, err := io.ReadAll(c)
 				if err == nil || len(b) > 0 || !isTimeout(err) {
 					ended.Add(1)
@@ -239,7 +239,7 @@ func TestSlowConnectionsEndAndKeepNobodyOut(t *testing.T) {
 	}
 	took := time.Since(began)
 	t.Logf("%d slow connections ended after at most %v, %d of them with an answer; %d photos were delivered meanwhile", ended.Load(), took.Round(time.Millisecond), answered.Load(), reads)
-	if ended.Load() != 3*each+3 || took > 25*time.Second {
+	if ended.Load() != 3*each+3 || took > 2*time.Minute {
 		t.Errorf("%d of %d ended in %v", ended.Load(), 3*each+3, took)
 	}
 	if answered.Load() < each/2 {

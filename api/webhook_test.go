@@ -26,7 +26,8 @@ import (
 // listener is a receiver: a real server with TLS that answers as it is told.
 type listener struct {
 	*httptest.Server
-	*webhook.Receiver
+	patient, hasty *webhook.Receiver
+
 	mu     sync.Mutex
 	status int // 0: it hangs
 	got    []message
@@ -75,13 +76,27 @@ func newListener(t testing.TB, status int) *listener {
 	if err := os.WriteFile(ca, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: l.Certificate().Raw}), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	var err error
-	l.Receiver, err = webhook.Open(webhook.Options{URL: l.URL + "/hook", CAFile: ca, ServerName: "example.com", Timeout: time.Second,
-		Secret: func() ([]byte, error) { return []byte("whsec_" + base64.StdEncoding.EncodeToString(key)), nil }})
-	if err != nil {
-		t.Fatal(err)
+	open := func(timeout time.Duration) *webhook.Receiver {
+		r, err := webhook.Open(webhook.Options{URL: l.URL + "/hook", CAFile: ca, ServerName: "example.com", Timeout: timeout,
+			Secret: func() ([]byte, error) { return []byte("whsec_" + base64.StdEncoding.EncodeToString(key)), nil }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r
 	}
+	l.patient, l.hasty = open(10*time.Second), open(time.Second)
 	return l
+}
+
+// Post waits for a second where there is nothing to wait for.
+func (l *listener) Post(ctx context.Context, id string, at time.Time, body []byte) error {
+	l.mu.Lock()
+	hangs := l.status == 0
+	l.mu.Unlock()
+	if hangs {
+		return l.hasty.Post(ctx, id, at, body)
+	}
+	return l.patient.Post(ctx, id, at, body)
 }
 
 func (l *listener) answer(status int) {

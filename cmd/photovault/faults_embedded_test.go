@@ -137,7 +137,7 @@ func failingSync(v *vaultProcess) fault {
 			if err := tracer.Start(); err != nil {
 				t.Fatal(err)
 			}
-			waitFor(t, 10*time.Second, func() bool {
+			waitFor(t, time.Minute, func() bool {
 				b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 				return err == nil && !strings.Contains(string(b), "TracerPid:\t0\n")
 			})

@@ -82,7 +82,7 @@ func endure(t *testing.T, s *site, faults []fault) {
 				return
 			}
 			s.sweep(t)
-			waitFor(t, 20*time.Second, func() bool { return s.left(t) == 0 })
+			waitFor(t, time.Minute, func() bool { return s.left(t) == 0 })
 			if sum.left = s.left(t); sum.left != 0 {
 				t.Errorf("one sweep leaves %d behind", sum.left)
 			}

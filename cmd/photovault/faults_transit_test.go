@@ -74,7 +74,7 @@ func revokedTokens(setup *transittest.Setup) fault {
 			}
 		},
 		heal: func(t *testing.T) {
-			waitFor(t, 10*time.Second, func() bool { return len(tokens(t)) >= 2 })
+			waitFor(t, time.Minute, func() bool { return len(tokens(t)) >= 2 })
 			anew = true
 			now := tokens(t)
 			for accessor := range now {

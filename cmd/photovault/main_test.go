@@ -78,6 +78,17 @@ func newVaultIn(t testing.TB, dir string) *vaultProcess {
 // further arguments of serve.
 func (v *vaultProcess) start(more ...string) {
 	v.t.Helper()
+	for began := time.Now(); !v.serve(more); time.Sleep(100 * time.Millisecond) {
+		if time.Since(began) > 30*time.Second {
+			v.t.Fatalf("the address is taken\n%s", v.log)
+		}
+	}
+}
+
+// serve is false where another process has the address for the moment: the
+// service had given it back.
+func (v *vaultProcess) serve(more []string) bool {
+	v.t.Helper()
 	file := filepath.Join(filepath.Dir(v.home), "address")
 	v.cmd = command(v.home, append([]string{"serve", "--listen", v.address, "--address-file", file, "--sweep-age", "1ms", "--log-level", "warn",
 		"--photo-cap", "provider=1000000/1000000", "--photo-cap", "marketing=1000000/1000000"}, more...)...)
@@ -92,6 +103,9 @@ func (v *vaultProcess) start(more ...string) {
 	}
 	if _, err := bufio.NewReader(out).ReadString('\n'); err != nil {
 		_ = v.cmd.Wait()
+		if strings.Contains(v.log.String(), "address already in use") {
+			return false
+		}
 		v.t.Fatalf("serve ended: %v\n%s", err, v.log)
 	}
 	b, err := os.ReadFile(file)
@@ -99,6 +113,7 @@ func (v *vaultProcess) start(more ...string) {
 		v.t.Fatal(err)
 	}
 	v.address = strings.TrimSpace(string(b))
+	return true
 }
 
 // kill ends the service as a power cut would.
@@ -119,7 +134,7 @@ func (v *vaultProcess) stop() {
 		if err != nil {
 			v.t.Errorf("serve ended with %v\n%s", err, v.log)
 		}
-	case <-time.After(45 * time.Second):
+	case <-time.After(2 * time.Minute):
 		_ = v.cmd.Process.Kill()
 		v.t.Error("serve did not end on SIGTERM")
 	}

@@ -173,7 +173,7 @@ func (a app) example() {
 // awaitReady waits until the service has opened, sanitised and stored the photo.
 func (s *service) awaitReady(photo id.Photo) {
 	s.Helper()
-	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(100 * time.Millisecond) {
+	for deadline := time.Now().Add(2 * time.Minute); ; time.Sleep(100 * time.Millisecond) {
 		var p struct {
 			State        string
 			RejectedCode string `json:"rejected_code"`
