@@ -22,12 +22,13 @@ var Purposes = []Purpose{ForCare, ForTeaching, ForMarketing}
 
 // Renditions that a photo can have.
 const (
-	Original    = "original"
-	Web         = "web"
-	Thumb       = "thumb"
-	Masked      = "masked"       // eyes and marks blacked out
-	MaskedThumb = "masked-thumb" // the same, small
-	Compare     = "compare"      // the photo beside another of the patient
+	Original      = "original"
+	Web           = "web"
+	Thumb         = "thumb"
+	Masked        = "masked"         // eyes and marks blacked out
+	MaskedThumb   = "masked-thumb"   // the same, small
+	Compare       = "compare"        // the photo beside another of the patient
+	MaskedCompare = "masked-compare" // the same, where each of the two that is marked is masked
 )
 
 // Photo is what a decision needs to know of a photo.
@@ -43,6 +44,22 @@ type Photo struct {
 	Marking      id.Event // what its masked rendition was made by
 	ThumbMarking id.Event `json:",omitempty"` // and that of it in small
 	With         *Photo   // what its rendition compare shows beside it; nil: it has none
+
+	PairMarking id.Event `json:",omitempty"` // what it is masked by in a masked-compare; empty: it is shown whole there
+	MaskedWith  *Photo   `json:",omitempty"` // what its masked-compare shows beside it; nil: it has none
+}
+
+// beside is the other photo that the rendition shows, if it is one of two photos. It is nil where there
+// should be one and is not.
+func (p *Photo) beside(rendition string) (other *Photo, compares bool) {
+	switch rendition {
+	case Compare:
+		return p.With, true
+	case MaskedCompare:
+		return p.MaskedWith, true
+	default:
+		return nil, false
+	}
 }
 
 // Question is everything a release is decided on.
@@ -154,16 +171,14 @@ func (q *Question) decide() Decision {
 func (q *Question) decideGrounds() *Decision {
 	var why Refusal
 	switch {
-	case q.Record == nil, q.Who.Practice != q.Record.Practice, q.Rendition == Compare && q.Photo.With == nil,
+	case q.Record == nil, q.Who.Practice != q.Record.Practice,
 		!q.all(func(p *Photo) bool { return p.Patient == q.Record.Patient && !q.Record.has(Deleted, string(p.ID)) }):
 		why = notFound
 	case !slices.Contains(Purposes, q.Purpose):
 		why = purposeUnknown
 	case !q.Who.May(releaseFor[q.Purpose]):
 		why = roleNotAllowed
-	case !q.all(func(p *Photo) bool { return p.Ready }), q.Rendition == Masked && q.Record.marking(q.Photo.ID) != q.Photo.Marking,
-		q.Rendition == MaskedThumb && q.Record.marking(q.Photo.ID) != q.Photo.ThumbMarking:
-		// Regions that were marked since are not hidden yet.
+	case !q.all(func(p *Photo) bool { return p.Ready && q.hides(p) }):
 		why = photoNotReady
 	default:
 		return nil
@@ -174,7 +189,23 @@ func (q *Question) decideGrounds() *Decision {
 
 // all asks of each photo that the rendition shows, so that the strictest counts.
 func (q *Question) all(holds func(*Photo) bool) bool {
-	return holds(&q.Photo) && (q.Rendition != Compare || q.Photo.With != nil && holds(q.Photo.With))
+	other, compares := q.Photo.beside(q.Rendition)
+	return holds(&q.Photo) && (!compares || other != nil && holds(other))
+}
+
+// hides reports that a rendition which is to hide what is marked does: regions
+// that were marked since it was made are not hidden in it.
+func (q *Question) hides(p *Photo) bool {
+	switch q.Rendition {
+	case Masked:
+		return q.Record.marking(p.ID) == p.Marking
+	case MaskedThumb:
+		return q.Record.marking(p.ID) == p.ThumbMarking
+	case MaskedCompare:
+		return q.Record.marking(p.ID) == p.PairMarking
+	default:
+		return true
+	}
 }
 
 // restricted reports a restriction of any photo that the rendition shows.
@@ -306,7 +337,7 @@ func (q *Question) againstRecord(out []Refusal, a *Authorization, h happenings) 
 	check(!q.Record.compound(a), compound)
 	check(!a.Conditioned, conditioned)
 	check(q.all(a.Scope.Covers), photoNotInScope)
-	check(a.Scope.allows(q.Rendition), renditionNotInIt)
+	check(a.Scope.allows(q), renditionNotInIt)
 	return out
 }
 

@@ -69,7 +69,23 @@ func (d *Derivation) decide() Decision {
 			}
 		}
 	}
+	if d.Purpose == ForCare && d.Rendition == MaskedCompare && !d.masks() {
+		return refuse(photoNotReady)
+	}
 	return out
+}
+
+// masks reports that at least one of the sources is masked, and that those
+// which are not are of photos that nobody marked.
+func (d *Derivation) masks() bool {
+	masked := false
+	for _, s := range d.Sources {
+		if s.Rendition != Masked && d.Record.marking(s.Photo.ID) != "" {
+			return false
+		}
+		masked = masked || s.Rendition == Masked
+	}
+	return masked
 }
 
 // decideSource: for care it is as if the source were released. A policy of the

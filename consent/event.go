@@ -47,6 +47,7 @@ type Event struct {
 
 	Regions      []Region `json:"regions,omitempty"`      // of a marking: what is hidden; of a comparison: what is shown of the other, and of this
 	With         id.Photo `json:"with,omitempty"`         // of a comparison: the other photo, from before
+	Masked       bool     `json:"masked,omitempty"`       // of a comparison: what is marked in either is hidden in it
 	Recognisable *bool    `json:"recognisable,omitempty"` // of kind Recognised
 }
 

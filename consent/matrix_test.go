@@ -156,7 +156,7 @@ var dimensions = []struct {
 	}},
 	{"scope", []fact{
 		{"all photos", nothing, means("covers the photo")},
-		{"this photo, original too", onScope(consent.Scope{Photos: []id.Photo{photo}, Original: true}), means("covers the photo", "original authorized")},
+		{"this photo, original too", onScope(consent.Scope{Photos: []id.Photo{photo}, Original: true}), means("covers the photo", "and no other", "original authorized")},
 		{"its set", onScope(consent.Scope{Sets: []id.Set{set}}), means("covers the photo")},
 		{"its treatment", onScope(consent.Scope{Treatments: []id.Treatment{treatment}}), means("covers the photo")},
 		{"masked only", onScope(consent.Scope{AllPhotos: true, MaskedOnly: true}), means("covers the photo", "masked only")},
@@ -169,6 +169,20 @@ var dimensions = []struct {
 		{"original", rendition("original"), means("is the original")},
 		{"masked", rendition("masked"), means("small", "masked")},
 		{"unknown", rendition("raw"), nil},
+	}},
+	{"comparison", []fact{
+		{"none", nothing, nil},
+		{"compare", comparison(consent.Compare, nothing), means("shows two")},
+		{"compare, the other photo deleted", comparison(consent.Compare, happened(consent.Deleted, theOther)), means("shows two", "deleted")},
+		{"masked-compare, both marked", comparison(consent.MaskedCompare, both(marked(thePhoto, hidden), marked(theOther, hiddenBeside))), means("shows two", "masked")},
+		{"masked-compare, one never marked", comparison(consent.MaskedCompare, marked(theOther, hiddenBeside)), means("shows two")},
+		{"masked-compare, the photo marked anew", comparison(consent.MaskedCompare, both(marked(thePhoto, hidden), marked(theOther, hiddenBeside), marked(thePhoto, nil))),
+			means("shows two", "masked", "shows what was marked")},
+		{"masked-compare, the other marked since", comparison(consent.MaskedCompare, both(marked(thePhoto, hidden), marked(theOther, nil))), means("shows two", "shows what was marked")},
+		{"masked-compare, no marketing of the other", comparison(consent.MaskedCompare,
+			both(marked(thePhoto, hidden), marked(theOther, hiddenBeside), happened(consent.Restricted, theOther, forbids(consent.ForMarketing)))),
+			means("shows two", "masked", "no marketing asked")},
+		{"masked-compare, nothing beside it", func(q *consent.Question) { q.Rendition, q.Photo.MaskedWith = consent.MaskedCompare, nil }, means("deleted")},
 	}},
 	{"campaign", []fact{
 		{"fits", nothing, means("campaign fits")},
@@ -195,6 +209,33 @@ func rendition(name string) func(*consent.Question) {
 	return func(q *consent.Question) { q.Rendition = name }
 }
 
+var other = id.New[id.Photo]()
+
+func theOther(*consent.Question) string { return string(other) }
+
+// comparison asks for a picture of the photo beside another of its set, by whoever took both.
+func comparison(name string, change func(*consent.Question)) func(*consent.Question) {
+	return func(q *consent.Question) {
+		with := q.Photo
+		with.ID, q.Rendition = other, name
+		q.Photo.With, q.Photo.MaskedWith = &with, &with
+		change(q)
+	}
+}
+
+// marked has regions of a photo marked, and hidden in what is asked for where hide says so.
+func marked(subject func(*consent.Question) string, hide func(*consent.Question, id.Event)) func(*consent.Question) {
+	return func(q *consent.Question) {
+		happened(consent.Marked, subject)(q)
+		if hide != nil {
+			hide(q, id.Event(theLastEvent(q)))
+		}
+	}
+}
+
+func hidden(q *consent.Question, by id.Event)       { q.Photo.PairMarking = by }
+func hiddenBeside(q *consent.Question, by id.Event) { q.Photo.MaskedWith.PairMarking = by }
+
 func onScope(s consent.Scope) func(*consent.Question) {
 	return onEachAuthorization(func(a *consent.Authorization) { a.Scope = s })
 }
@@ -220,8 +261,8 @@ func question() consent.Question {
 
 // oracle says whether a release is lawful, from the words alone.
 func oracle(f map[string]bool) bool {
-	if !f["own practice"] || !f["stored"] || f["deleted"] {
-		return false // H11: practices never see each other; what is deleted is gone
+	if !f["own practice"] || !f["stored"] || f["deleted"] || f["shows what was marked"] {
+		return false // H11: practices never see each other; what is deleted is gone; what somebody marked is hidden where it is to be
 	}
 	switch {
 	case f["for care"]:
@@ -241,6 +282,9 @@ func oracle(f map[string]bool) bool {
 		if !f["does marketing"] || f["no marketing asked"] || !f["valid"] || !f["covers the photo"] || !f["campaign fits"] {
 			return false // H1 to H4, H24; and no emergency opens marketing (H12)
 		}
+		if f["shows two"] && f["and no other"] {
+			return false // 164.508(c)(1)(i): it describes one of the two
+		}
 		switch { // H7, H23
 		case f["masked only"]:
 			return f["masked"]
@@ -259,6 +303,7 @@ var products = [][]string{
 	{"practice", "role", "purpose", "photo", "relation", "restriction", "clinical consent", "authorization", "rendition"},
 	{"role", "purpose", "restriction", "authorization", "scope", "rendition", "campaign"},
 	{"practice", "role", "purpose", "relation", "scope", "campaign"},
+	{"role", "purpose", "photo", "relation", "restriction", "scope", "comparison"},
 }
 
 func TestMatrix(t *testing.T) {

@@ -57,7 +57,7 @@ type Scope struct {
 	Sets       []id.Set       `json:"sets,omitempty"`
 	Treatments []id.Treatment `json:"treatments,omitempty"`
 	Original   bool           `json:"original,omitempty"`    // also the full-size rendition (164.502(b))
-	MaskedOnly bool           `json:"masked_only,omitempty"` // only the rendition with eyes and marks blacked out
+	MaskedOnly bool           `json:"masked_only,omitempty"` // only renditions with eyes and marks blacked out
 }
 
 // Covers reports whether the photo is within the scope.
@@ -66,15 +66,21 @@ func (s Scope) Covers(p *Photo) bool {
 		p.Treatment != "" && slices.Contains(s.Treatments, p.Treatment)
 }
 
-// allows reports whether the scope has the rendition.
-func (s Scope) allows(rendition string) bool {
-	switch {
-	case s.MaskedOnly:
-		return rendition == Masked || rendition == MaskedThumb
-	case rendition == Original:
-		return s.Original
+// allows reports whether the scope has the rendition that is asked for. Of a
+// photo that nobody marked, nobody said that there is nothing to hide in it:
+// under masked only, both photos of a comparison are marked.
+func (s Scope) allows(q *Question) bool {
+	switch q.Rendition {
+	case Masked, MaskedThumb:
+		return true
+	case MaskedCompare:
+		return !s.MaskedOnly || q.all(func(p *Photo) bool { return p.PairMarking != "" })
+	case Web, Thumb, Compare:
+		return !s.MaskedOnly
+	case Original:
+		return s.Original && !s.MaskedOnly
 	default:
-		return rendition == Web || rendition == Thumb || rendition == Masked || rendition == MaskedThumb || rendition == Compare
+		return false
 	}
 }
 

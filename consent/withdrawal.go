@@ -49,12 +49,14 @@ func (r *Record) Withdrawn(rel *Released, photo *Photo, c *Campaign, now time.Ti
 	if e := r.restricted(rel.Photo, ForMarketing); e != nil {
 		return &Against{photoRestricted, "event/" + string(e.ID)}
 	}
-	if photo != nil && photo.With != nil && rel.Rendition == Compare { // what stood beside it must stand, too
-		if e := r.event(Deleted, string(photo.With.ID)); e != nil {
-			return &Against{photoDeleted, "event/" + string(e.ID)}
-		}
-		if e := r.restricted(photo.With.ID, ForMarketing); e != nil {
-			return &Against{photoRestricted, "event/" + string(e.ID)}
+	if photo != nil {
+		if other, _ := photo.beside(rel.Rendition); other != nil { // what stood beside it must stand, too
+			if e := r.event(Deleted, string(other.ID)); e != nil {
+				return &Against{photoDeleted, "event/" + string(e.ID)}
+			}
+			if e := r.restricted(other.ID, ForMarketing); e != nil {
+				return &Against{photoRestricted, "event/" + string(e.ID)}
+			}
 		}
 	}
 	a := r.authorization(string(rel.Authorization))

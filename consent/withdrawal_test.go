@@ -253,3 +253,41 @@ func TestAConfirmationNeedsEvidence(t *testing.T) {
 		}
 	}
 }
+
+// What a comparison showed beside the photo must stand, too, in either of its forms; what stood beside
+// it in the other form is no matter.
+func TestAComparisonComesDownWithWhatStoodBesideIt(t *testing.T) {
+	other, c := id.New[id.Photo](), running()
+	beside := &consent.Photo{ID: other, Patient: patient, Ready: true}
+	for name, tc := range map[string]struct {
+		rendition string
+		photo     consent.Photo
+		kind      consent.EventKind
+		code      string
+	}{
+		"compare, restricted":                {consent.Compare, consent.Photo{With: beside}, consent.Restricted, "photo_restricted"},
+		"compare, deleted":                   {consent.Compare, consent.Photo{With: beside}, consent.Deleted, "photo_deleted"},
+		"compare, of the other form":         {consent.Compare, consent.Photo{MaskedWith: beside}, consent.Restricted, ""},
+		"masked-compare, restricted":         {consent.MaskedCompare, consent.Photo{MaskedWith: beside}, consent.Restricted, "photo_restricted"},
+		"masked-compare, deleted":            {consent.MaskedCompare, consent.Photo{MaskedWith: beside}, consent.Deleted, "photo_deleted"},
+		"masked-compare, of the other form":  {consent.MaskedCompare, consent.Photo{With: beside}, consent.Restricted, ""},
+		"the photo alone, beside in neither": {consent.Web, consent.Photo{With: beside, MaskedWith: beside}, consent.Restricted, ""},
+	} {
+		a := complete()
+		r := recordWith(a)
+		e := consent.Event{ID: "e", Kind: tc.kind, Subject: string(other), Purposes: []consent.Purpose{consent.ForMarketing}}
+		r.Events = append(r.Events, e)
+		released := ledger(intent(&a, c, now.Add(-time.Hour)))[0]
+		released.Rendition = tc.rendition
+		tc.photo.ID, tc.photo.Patient, tc.photo.Ready = photo, patient, true
+		got := ""
+		if against := r.Withdrawn(&released, &tc.photo, c, now); against != nil {
+			if got = against.Code; against.Cause != "event/e" {
+				t.Errorf("%s: because of %s", name, against.Cause)
+			}
+		}
+		if got != tc.code {
+			t.Errorf("%s: %q, want %q", name, got, tc.code)
+		}
+	}
+}
