@@ -13,6 +13,7 @@ type NewMask struct {
 
 type NewComparison struct {
 	Before id.Photo `json:"before"`
+	Masked bool     `json:"masked,omitempty"`
 	Crops  struct {
 		Before consent.Region `json:"before"`
 		After  consent.Region `json:"after"`
@@ -51,7 +52,7 @@ func (c *call) comparePhoto() error {
 	if !id.Valid(string(in.Before)) {
 		return refuseField("before", "Give the id of the photo from before.")
 	}
-	r, err := c.service().Compare(c.ctx, c.who, p, in.Before, [2]consent.Region{in.Crops.Before, in.Crops.After})
+	r, err := c.service().Compare(c.ctx, c.who, p, in.Before, [2]consent.Region{in.Crops.Before, in.Crops.After}, in.Masked)
 	if err != nil {
 		return err
 	}

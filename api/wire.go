@@ -178,12 +178,13 @@ type Event struct {
 
 	Regions      []consent.Region `json:"regions,omitempty"`
 	With         id.Photo         `json:"with,omitempty"`
+	Masked       bool             `json:"masked,omitempty"`
 	Recognisable *bool            `json:"recognisable,omitempty"`
 }
 
 func event(e *consent.Event) Event {
 	out := Event{ID: e.ID, Kind: e.Kind, Subject: e.Subject, ReceivedAt: e.ReceivedAt, EnteredAt: e.EnteredAt, Purposes: e.Purposes, Reason: e.Reason,
-		Regions: e.Regions, With: e.With, Recognisable: e.Recognisable}
+		Regions: e.Regions, With: e.With, Masked: e.Masked, Recognisable: e.Recognisable}
 	if e.Kind == consent.Emergency {
 		out.Until = optional(e.EnteredAt.Add(consent.EmergencyLife))
 	}

@@ -23,8 +23,9 @@ func (p *Pool) ShrinkMasked(ctx context.Context, masked []byte) (*Rendition, err
 	return p.derive(ctx, MaskedThumb, wire.Request{Mode: wire.Shrink, Blobs: [][]byte{masked}})
 }
 
-// Compare shows parts of two finished web renditions side by side at the same scale, the first labelled
-// before, the second after. crops say which parts. Errors: as of Process; RegionOutside, CropsDiffer.
+// Compare shows parts of two finished renditions, each web or masked, side by side at the same scale, the
+// first labelled before, the second after. crops say which parts. Errors: as of Process; RegionOutside,
+// CropsDiffer.
 func (p *Pool) Compare(ctx context.Context, before, after []byte, crops [2]Region) (*Rendition, error) {
 	for _, r := range crops {
 		if !r.Valid() || r.Shape != Rectangle {

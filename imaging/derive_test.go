@@ -218,3 +218,42 @@ func TestAComparisonShowsBothAtTheSameScale(t *testing.T) {
 		t.Errorf("a crop outside: %v", err)
 	}
 }
+
+// Two pairs that differ in what is masked and nowhere else become the same comparison, byte for byte.
+func TestAComparisonOfMaskedPicturesShowsNothingOfThem(t *testing.T) {
+	p := pool(t, imaging.Config{}, "media-worker")
+	region := []imaging.Region{{Shape: imaging.Rectangle, X: 3000, Y: 3000, Width: 3000, Height: 2000}}
+	whole := imaging.Region{Shape: imaging.Rectangle, Width: 10000, Height: 10000}
+	masked := func(w, h int, seed byte) []byte {
+		t.Helper()
+		patch := image.Rect(w*30/100, h*30/100, w*60/100, h*50/100)
+		m, err := p.Mask(context.Background(), webOf(t, p, scene(t, w, h, patch, seed, false)), region)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return m.Data
+	}
+	var out [2]*imaging.Rendition
+	for i, seed := range []byte{3, 201} {
+		var err error // the larger is made smaller, which spreads pixels
+		if out[i], err = p.Compare(context.Background(), masked(640, 480, seed), masked(1203, 901, seed+1), [2]imaging.Region{whole, whole}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if !bytes.Equal(out[0].Data, out[1].Data) {
+		t.Error("the comparison depends on what was under the masks")
+	}
+	m, err := jpeg.Decode(bytes.NewReader(out[0].Data))
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := (out[0].Width - 16) / 2
+	for _, left := range []int{0, w + 16} {
+		if r, g, b, _ := m.At(left+w*45/100, 480*40/100).RGBA(); r+g+b != 0 {
+			t.Errorf("what was hidden at %d shows %d %d %d", left, r, g, b)
+		}
+		if r, g, b, _ := m.At(left+w*80/100, 480*80/100).RGBA(); r+g+b == 0 {
+			t.Errorf("what is shown at %d is black, too", left)
+		}
+	}
+}

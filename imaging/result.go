@@ -35,7 +35,7 @@ const (
 	Thumb       = "thumb"        // long side at most 320 pixels
 	Masked      = "masked"       // web with regions blacked out
 	MaskedThumb = "masked-thumb" // masked, long side at most 320 pixels
-	Compare     = "compare"      // two web pictures side by side
+	Compare     = "compare"      // two of web or masked side by side
 )
 
 // Result is what becomes of one accepted photo. The caller owns it; the data of the renditions is not

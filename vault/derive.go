@@ -28,7 +28,7 @@ type derivation struct {
 	sources       []source         // of one patient; photo is among them
 
 	marking id.Event // masked: what it is made by
-	with    id.Photo // compare: the source that is not photo
+	with    id.Photo // compare, masked-compare: the source that is not photo
 }
 
 type source struct {
@@ -134,7 +134,7 @@ func (s *Service) derivePermitted(ctx context.Context, permit *consent.DerivePer
 	defer wipe(made.Data)
 	for _, photo := range photos {
 		if photo.ID == d.photo {
-			return s.storeDerived(ctx, permit, d, photo, beside(photos, d.with), made)
+			return s.storeDerived(ctx, permit, d, photo, d.beside(photos), made)
 		}
 	}
 	return nil, ErrNotFound
@@ -216,7 +216,7 @@ func (s *Service) storeDerived(ctx context.Context, permit *consent.DerivePermit
 	defer key.Destroy()
 	r, err := s.put(ctx, key, p, "", made)
 	if err == nil {
-		r.Marking, r.With = d.marking, with
+		r.Marking, r.With = or(d.marking, d.maskedBy(p)), with
 		err = s.Catalogs.ForPractice(p.Practice).AddRendition(ctx, p.ID, *r, permit.Outcome(audit.Complete, ""))
 	}
 	if err != nil {

@@ -21,6 +21,7 @@ type Happening struct {
 
 	Regions      []consent.Region
 	With         id.Photo
+	Masked       bool
 	Recognisable *bool
 }
 
@@ -104,7 +105,7 @@ func (s *Service) append(ctx context.Context, who consent.Principal, h Happening
 	now := s.now()
 	ev := &consent.Event{ID: id.New[id.Event](), Practice: who.Practice, Patient: h.Patient, Kind: h.Kind, Subject: h.Subject,
 		ReceivedAt: or(h.Received, now), EnteredAt: now, EnteredBy: who.Account, Purposes: h.Purposes, Reason: h.Reason,
-		Regions: h.Regions, With: h.With, Recognisable: h.Recognisable}
+		Regions: h.Regions, With: h.With, Masked: h.Masked, Recognisable: h.Recognisable}
 	e.Records = append(e.Records, "event/"+string(ev.ID))
 	if err := s.Catalogs.ForPractice(who.Practice).AddEvent(ctx, ev, e); err != nil {
 		return nil, s.failed(ctx, who, e, err)

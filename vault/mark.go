@@ -42,20 +42,43 @@ func (s *Service) Mask(ctx context.Context, who consent.Principal, p id.Photo, r
 }
 
 // Compare shows a photo beside one from before, of the same patient: it appends
-// which part of each to the record and makes the rendition compare. It is
-// released only where the records allow it for both, and goes with either.
+// which part of each to the record and makes the rendition compare or, where
+// each of the two that is marked is to be masked in it, masked-compare. It is
+// released only where the records allow it for both, and goes with either; and
+// a masked-compare only until either is marked anew.
 // Errors: as Mask's.
-func (s *Service) Compare(ctx context.Context, who consent.Principal, after, before id.Photo, crops [2]consent.Region) (*Rendition, error) {
-	ev, err := s.mark(ctx, who, after, Happening{Kind: consent.Compared, With: before, Regions: crops[:]})
+func (s *Service) Compare(ctx context.Context, who consent.Principal, after, before id.Photo, crops [2]consent.Region, masked bool) (*Rendition, error) {
+	ev, err := s.mark(ctx, who, after, Happening{Kind: consent.Compared, With: before, Regions: crops[:], Masked: masked})
 	if err != nil {
 		return nil, err
 	}
 	d := derivation{photo: after, rendition: consent.Compare, purpose: consent.ForCare, with: before,
 		sources: []source{{before, consent.Web}, {after, consent.Web}}}
+	if masked {
+		d.rendition = consent.MaskedCompare
+		if err := s.preferMasked(ctx, who, d.sources); err != nil {
+			return nil, err
+		}
+	}
 	return s.derive(ctx, who, d, func(ctx context.Context, plain [][]byte) (*imaging.Rendition, error) {
 		r, err := s.Media.Compare(ctx, plain[0], plain[1], [2]imaging.Region(areas(ev.Regions)))
 		return r, pictureFault("crops", err)
 	})
+}
+
+// preferMasked has each source be what hides the marked regions of its photo,
+// where there is that. What was marked and has none, the decision refuses.
+func (s *Service) preferMasked(ctx context.Context, who consent.Principal, list []source) error {
+	for i := range list {
+		p, err := s.photo(ctx, who, list[i].photo)
+		if err != nil {
+			return err
+		}
+		if p.rendition(consent.Masked) != nil {
+			list[i].rendition = consent.Masked
+		}
+	}
+	return nil
 }
 
 // Recognise records whether a photo shows who it is, as a person says
@@ -88,6 +111,8 @@ func (s *Service) mark(ctx context.Context, who consent.Principal, p id.Photo, h
 	case len(h.Regions) > consent.MaxRegions, slices.ContainsFunc(h.Regions, func(r consent.Region) bool { return !r.Valid() }),
 		h.Kind == consent.Marked && len(h.Regions) == 0:
 		err = invalid("regions", "Give 1 to 32 regions that lie within the photo, in ten thousandths of its width and height or in pixels of its web rendition.")
+	case h.Masked && photo.rendition(consent.Masked) == nil && other.rendition(consent.Masked) == nil:
+		err = invalid("masked", "Mask one of the two photos first: nothing is marked in either.")
 	}
 	if err != nil {
 		return nil, s.failed(ctx, who, e, err)
@@ -143,14 +168,24 @@ func pictureFault(field string, err error) error {
 	}
 }
 
-// beside is what a decision needs to know of the other photo; zero without one.
-func beside(photos []*Photo, other id.Photo) consent.Photo {
+// beside is what a decision needs to know of the other photo that is shown; zero without one.
+func (d *derivation) beside(photos []*Photo) consent.Photo {
 	for _, p := range photos {
-		if p.ID == other && other != "" {
+		if p.ID == d.with && d.with != "" {
 			out := p.Subject()
-			out.With, out.Marking, out.ThumbMarking = nil, "", ""
+			out.Marking, out.ThumbMarking, out.With, out.MaskedWith = "", "", nil, nil
+			out.PairMarking = d.maskedBy(p)
 			return out
 		}
 	}
 	return consent.Photo{}
+}
+
+// maskedBy is what the photo is masked by in what is made of it: p is as it was when its source was
+// opened. Empty: its source is not masked.
+func (d *derivation) maskedBy(p *Photo) id.Event {
+	if slices.Contains(d.sources, source{p.ID, consent.Masked}) {
+		return p.rendition(consent.Masked).Marking
+	}
+	return ""
 }

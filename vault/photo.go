@@ -62,8 +62,8 @@ type Rendition struct {
 	Size        int64     `json:"size"`   // bytes of plaintext
 	SHA256      string    `json:"sha256"` // of the plaintext, hexadecimal
 
-	Marking id.Event      `json:"marking,omitempty"` // of "masked" and "masked-thumb": what says which regions are hidden
-	With    consent.Photo `json:"with,omitzero"`     // of "compare": the other photo that it shows
+	Marking id.Event      `json:"marking,omitempty"` // of "masked", "masked-thumb" and "masked-compare": what says which regions of the photo are hidden
+	With    consent.Photo `json:"with,omitzero"`     // of "compare" and "masked-compare": the other photo that it shows
 }
 
 // Subject is what a decision needs to know of the photo.
@@ -78,6 +78,10 @@ func (p *Photo) Subject() consent.Photo {
 	if r := p.rendition(consent.Compare); r != nil {
 		other := r.With
 		out.With = &other
+	}
+	if r := p.rendition(consent.MaskedCompare); r != nil {
+		other := r.With
+		out.PairMarking, out.MaskedWith = r.Marking, &other
 	}
 	return out
 }
@@ -135,4 +139,4 @@ type Dropped struct {
 var RenditionNames = []string{consent.Original, consent.Web, consent.Thumb}
 
 // DerivedNames are those that are made of them when somebody asks for it.
-var DerivedNames = []string{consent.Masked, consent.MaskedThumb, consent.Compare}
+var DerivedNames = []string{consent.Masked, consent.MaskedThumb, consent.Compare, consent.MaskedCompare}

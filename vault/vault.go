@@ -60,7 +60,7 @@ type Config struct {
 // what its errors mean.
 type Media interface {
 	Process(ctx context.Context, photo []byte) (*imaging.Result, error)
-	// Mask and Compare make a picture of finished web renditions.
+	// Mask, ShrinkMasked and Compare make a picture of finished renditions.
 	Mask(ctx context.Context, web []byte, regions []imaging.Region) (*imaging.Rendition, error)
 	ShrinkMasked(ctx context.Context, masked []byte) (*imaging.Rendition, error)
 	Compare(ctx context.Context, before, after []byte, crops [2]imaging.Region) (*imaging.Rendition, error)

@@ -51,6 +51,7 @@ type photoCompare struct {
 	View    string `help:"Where a set has several of a kind: those of this view." placeholder:"TEXT"`
 	Crop    string `help:"What to show of the photo: X,Y,WIDTH,HEIGHT in percent." default:"0,0,100,100" placeholder:"X,Y,W,H"`
 	Other   string `help:"What to show of the one from before; the same shape." default:"0,0,100,100" placeholder:"X,Y,W,H"`
+	Masked  bool   `help:"Show each of the two that is marked as photovault photo mask left it, in the rendition masked-compare."`
 }
 
 // Help is shown by photovault photo compare --help.
@@ -60,7 +61,10 @@ func (photoCompare) Help() string {
   photovault photo compare --set SET --patient PATIENT
 
 Both parts are shown at the same size, labelled before and after and nothing
-else. It is released only where both photos may be, and goes with either.`
+else. It is released only where both photos may be, and goes with either. With
+--masked, what is marked in either is hidden; it must be made anew when either
+is marked anew. An authorization for masked photos only allows it where both
+are marked.`
 }
 
 func (c *photoCompare) Run(r *run) error {
@@ -74,7 +78,7 @@ func (c *photoCompare) Run(r *run) error {
 	if after == "" || before == "" {
 		return misuse("name both photos, PHOTO and --before ID, or --set ID and --patient ID")
 	}
-	in := api.NewComparison{Before: id.Photo(before)}
+	in := api.NewComparison{Before: id.Photo(before), Masked: c.Masked}
 	var err error
 	if in.Crops.After, err = parseRegion("rectangle", c.Crop); err != nil {
 		return err

@@ -81,7 +81,7 @@ func (c *putCommand) Run(r *run) error {
 type getCommand struct {
 	Photo     string        `arg:"" help:"Photo's id."`
 	Purpose   string        `required:"" help:"clinical, teaching or marketing."`
-	Rendition string        `help:"original, web, thumb, masked or compare." default:"web"`
+	Rendition string        `help:"original, web, thumb, masked, masked-thumb, compare or masked-compare." default:"web"`
 	Recipient string        `help:"Marketing: who receives it, as the authorization names them."`
 	Channel   string        `help:"Marketing: website, social, print or in-office."`
 	Campaign  string        `help:"Marketing: the campaign it is for; see: photovault campaign list." placeholder:"ID"`

@@ -96,18 +96,21 @@ func (c *practice) endComparisons(ctx context.Context, tx querier, k *practiceKe
 		if p, err = c.lockPhoto(ctx, tx, k, p.ID); err != nil {
 			return err
 		}
-		i := slices.IndexFunc(p.Renditions, shows)
-		if i < 0 {
+		if !slices.ContainsFunc(p.Renditions, shows) {
 			continue
 		}
-		old := p.Renditions[i].Object
-		if err := c.killObject(ctx, tx, old); err != nil {
-			return err
+		for _, r := range p.Renditions {
+			if !shows(r) {
+				continue
+			}
+			if err := c.killObject(ctx, tx, r.Object); err != nil {
+				return err
+			}
+			if err := c.endCopiesOf(ctx, tx, k, p.ID, r.Object); err != nil {
+				return err
+			}
 		}
-		if err := c.endCopiesOf(ctx, tx, k, p.ID, old); err != nil {
-			return err
-		}
-		p.Renditions = slices.Delete(p.Renditions, i, i+1)
+		p.Renditions = slices.DeleteFunc(p.Renditions, shows)
 		if err := c.putPhoto(ctx, tx, k, p); err != nil {
 			return err
 		}

@@ -93,6 +93,27 @@ func testDerivations(t *testing.T, s *shelf) {
 			wantError(t, s.logs(t, 0, func() error { return s.c.AddRendition(ctx, c.photo, c.r, s.entry(audit.PhotoDerive)) }), vault.ErrGone)
 		}
 	})
+	t.Run("a deleted photo takes every picture with it that shows it", func(t *testing.T) {
+		gone, stays := s.ready(t, p.ID, by.ID), s.ready(t, p.ID, by.ID)
+		var dead []id.Object
+		for name, with := range map[string]*vault.Photo{consent.Compare: gone, consent.MaskedCompare: gone, consent.Masked: nil} {
+			o := s.planned(t, blobs.Photos, string(stays.ID), seal.SealedSize(10))
+			r := vault.Rendition{Name: name, Object: o.ID, Size: 10}
+			if with != nil {
+				r.With = consent.Photo{ID: with.ID, Patient: p.ID, Ready: true, PairMarking: "marking"}
+				dead = append(dead, o.ID)
+			}
+			must(t, s.c.AddRendition(ctx, stays.ID, r, s.entry(audit.PhotoDerive)))
+		}
+		_, err := s.c.DeletePhoto(ctx, gone.ID, s.event(p.ID, consent.Deleted, string(gone.ID)), s.entry(audit.PhotoDelete))
+		must(t, err)
+		got, err := s.c.Photo(ctx, stays.ID)
+		must(t, err)
+		if len(got.Renditions) != 4 || got.Renditions[3].Name != consent.Masked {
+			t.Errorf("%+v", got.Renditions)
+		}
+		s.wantDead(t, string(stays.ID), dead...)
+	})
 	t.Run("a deleted photo takes none", func(t *testing.T) {
 		late := masked(100)
 		_, err := s.c.DeletePhoto(ctx, photo.ID, s.event(p.ID, consent.Deleted, string(photo.ID)), s.entry(audit.PhotoDelete))
