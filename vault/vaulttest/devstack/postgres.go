@@ -1,12 +1,10 @@
 package devstack
 
 import (
-	"bytes"
 	"context"
 	"crypto/rand"
 	"database/sql"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"os/user"
@@ -25,26 +23,18 @@ type OwnPostgres struct {
 	stack   *Stack
 	dir     string
 	as      *syscall.Credential
-	process *exec.Cmd
-	output  bytes.Buffer
+	process *process
 }
 
 // OwnPostgres makes and starts one. It ends at cleanup.
 func (s *Stack) OwnPostgres(t testing.TB) *OwnPostgres {
 	t.Helper()
-	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
 	// Not t.TempDir, which the server's own user could not get into.
 	dir, err := os.MkdirTemp("", "postgres-")
 	if err != nil {
 		t.Fatal(err)
 	}
-	o := &OwnPostgres{stack: s, dir: dir, Postgres: Postgres{Host: "127.0.0.1", Port: l.Addr().(*net.TCPAddr).Port, User: "postgres", Password: rand.Text()}}
-	if err := l.Close(); err != nil {
-		t.Fatal(err)
-	}
+	o := &OwnPostgres{stack: s, dir: dir, Postgres: Postgres{Host: "127.0.0.1", User: "postgres", Password: rand.Text()}}
 	t.Cleanup(func() {
 		o.Kill(t)
 		if err := os.RemoveAll(dir); err != nil {
@@ -139,6 +129,26 @@ func (o *OwnPostgres) Start(t testing.TB) {
 	if o.process != nil {
 		t.Fatal("devstack: the PostgreSQL server runs already")
 	}
+	for n, first := 1, o.Port == 0; ; n++ {
+		if first {
+			o.Port = freePort(t)
+		}
+		o.process = launch(t, o.command(t, "postgres", o.settings()...))
+		taken, err := o.process.await(t.Context(), o.answers)
+		if err == nil {
+			return
+		}
+		if !taken || n == tries {
+			t.Fatalf("devstack: PostgreSQL does not answer: %v", err)
+		}
+		if o.process = nil; !first {
+			time.Sleep(again)
+		}
+	}
+}
+
+// settings are the server's command line.
+func (o *OwnPostgres) settings() []string {
 	args := []string{"-D", filepath.Join(o.dir, "data")}
 	for _, setting := range []string{
 		"listen_addresses=127.0.0.1", "port=" + strconv.Itoa(o.Port), "unix_socket_directories=", "ssl=on", "ssl_min_protocol_version=TLSv1.2",
@@ -147,27 +157,19 @@ func (o *OwnPostgres) Start(t testing.TB) {
 	} {
 		args = append(args, "-c", setting)
 	}
-	o.process = o.command(t, "postgres", args...)
-	o.process.Stderr = &o.output
-	if err := o.process.Start(); err != nil {
-		t.Fatal(err)
-	}
+	return args
+}
+
+// answers asks the server whether it serves.
+func (o *OwnPostgres) answers(ctx context.Context) error {
 	own := *o.stack
 	own.Postgres = o.Postgres
 	db, err := sql.Open("pgx", own.dsn(o.User, o.Password, "postgres"))
 	if err != nil {
-		t.Fatal(err)
+		return err
 	}
 	defer func() { _ = db.Close() }() // nothing was written
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
-	for err = db.PingContext(ctx); err != nil; err = db.PingContext(ctx) {
-		select {
-		case <-ctx.Done():
-			t.Fatalf("devstack: PostgreSQL does not answer: %v", err)
-		case <-time.After(20 * time.Millisecond):
-		}
-	}
+	return db.PingContext(ctx)
 }
 
 // Stop ends it in good order; its clients' connections are cut.
@@ -176,8 +178,8 @@ func (o *OwnPostgres) Stop(t testing.TB) {
 	if err := o.process.Process.Signal(syscall.SIGINT); err != nil { // fast shutdown
 		t.Error(err)
 	}
-	if err := o.process.Wait(); err != nil {
-		t.Error(err)
+	if <-o.process.ended; o.process.err != nil {
+		t.Error(o.process.err)
 	}
 	o.process = nil
 }
@@ -194,7 +196,7 @@ func (o *OwnPostgres) Kill(t testing.TB) {
 	for _, pid := range append(all, o.process.Process.Pid) {
 		_ = syscall.Kill(pid, syscall.SIGKILL) // it may have ended by itself
 	}
-	_ = o.process.Wait() // it was killed, and says so
+	<-o.process.ended
 	for _, pid := range all {
 		for syscall.Kill(pid, 0) == nil && !zombie(pid) {
 			time.Sleep(time.Millisecond)

@@ -1,13 +1,12 @@
 package devstack
 
 import (
-	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
+	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -23,21 +22,13 @@ type OwnTransit struct {
 	stack   *Stack
 	dir     string
 	listen  string
-	process *exec.Cmd
-	output  bytes.Buffer
+	process *process
 }
 
 // OwnTransit starts one. It ends at cleanup.
 func (s *Stack) OwnTransit(t testing.TB) *OwnTransit {
 	t.Helper()
-	ln, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	o := &OwnTransit{stack: s, dir: t.TempDir(), listen: ln.Addr().String()}
-	if err := ln.Close(); err != nil {
-		t.Fatal(err)
-	}
+	o := &OwnTransit{stack: s, dir: t.TempDir()}
 	t.Cleanup(func() { o.Kill(t) })
 	o.Start(t)
 	return o
@@ -46,8 +37,7 @@ func (s *Stack) OwnTransit(t testing.TB) *OwnTransit {
 // Start starts it, unsealed, at the same address and with the same storage.
 func (o *OwnTransit) Start(t testing.TB) {
 	t.Helper()
-	o.run(t)
-	o.await(t, http.StatusOK)
+	o.run(t, http.StatusOK)
 	b, err := os.ReadFile(filepath.Join(o.dir, "init.json"))
 	if err != nil {
 		t.Fatal(err)
@@ -61,20 +51,33 @@ func (o *OwnTransit) Start(t testing.TB) {
 // StartSealed starts it sealed: it answers, and refuses.
 func (o *OwnTransit) StartSealed(t testing.TB) {
 	t.Helper()
-	o.run(t, "-sealed")
-	o.await(t, http.StatusServiceUnavailable)
+	o.run(t, http.StatusServiceUnavailable, "-sealed")
 }
 
-func (o *OwnTransit) run(t testing.TB, more ...string) {
+// run starts it and waits for an answer of /sys/health with this status.
+func (o *OwnTransit) run(t testing.TB, status int, more ...string) {
 	t.Helper()
 	if o.process != nil {
 		t.Fatal("devstack: the transit server runs already")
 	}
-	args := append([]string{"-dir", o.dir, "-listen", o.listen, "-cert", o.stack.Cert, "-key", o.stack.Key}, more...)
-	o.process = exec.CommandContext(context.WithoutCancel(t.Context()), o.stack.Transitd, args...) // until Kill
-	o.process.Stderr = &o.output
-	if err := o.process.Start(); err != nil {
-		t.Fatal(err)
+	answers := o.health(t, status)
+	for n := 1; ; n++ {
+		first := o.Address == ""
+		if first {
+			o.listen = fmt.Sprintf("127.0.0.1:%d", freePort(t))
+		}
+		args := append([]string{"-dir", o.dir, "-listen", o.listen, "-cert", o.stack.Cert, "-key", o.stack.Key}, more...)
+		o.process = launch(t, exec.CommandContext(context.WithoutCancel(t.Context()), o.stack.Transitd, args...)) // until Kill
+		taken, err := o.process.await(t.Context(), answers)
+		if err == nil {
+			return
+		}
+		if !taken || n == tries {
+			t.Fatalf("devstack: the transit server does not answer %d: %v", status, err)
+		}
+		if o.process = nil; !first {
+			time.Sleep(again)
+		}
 	}
 }
 
@@ -87,12 +90,12 @@ func (o *OwnTransit) Kill(t testing.TB) {
 	if err := o.process.Process.Kill(); err != nil {
 		t.Error(err)
 	}
-	_ = o.process.Wait() // it was killed, and says so
+	<-o.process.ended
 	o.process = nil
 }
 
-// await waits for an answer of /sys/health with this status.
-func (o *OwnTransit) await(t testing.TB, status int) {
+// health asks the server whether it is in this state.
+func (o *OwnTransit) health(t testing.TB, status int) func(context.Context) error {
 	t.Helper()
 	pem, err := os.ReadFile(o.stack.CA)
 	if err != nil {
@@ -102,29 +105,18 @@ func (o *OwnTransit) await(t testing.TB, status int) {
 	pool.AppendCertsFromPEM(pem)
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true,
 		TLSClientConfig: &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}}}
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
-	for {
-		got, err := health(ctx, client, o.listen)
-		if err == nil && got == status {
-			return
+	return func(ctx context.Context) error {
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, fmt.Sprintf("https://%s/v1/sys/health", o.listen), nil)
+		if err != nil {
+			return err
 		}
-		select {
-		case <-ctx.Done():
-			t.Fatalf("devstack: transit server answers %d, want %d: %v", got, status, err)
-		case <-time.After(50 * time.Millisecond):
+		resp, err := client.Do(req)
+		if err != nil {
+			return err
 		}
+		if resp.StatusCode != status {
+			err = fmt.Errorf("it answers %d", resp.StatusCode)
+		}
+		return errors.Join(err, resp.Body.Close())
 	}
-}
-
-func health(ctx context.Context, client *http.Client, address string) (int, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, fmt.Sprintf("https://%s/v1/sys/health", address), nil)
-	if err != nil {
-		return 0, err
-	}
-	resp, err := client.Do(req)
-	if err != nil {
-		return 0, err
-	}
-	return resp.StatusCode, resp.Body.Close()
 }
