@@ -42,7 +42,7 @@ func TestEntriesKeepTheirOrderWhenTheClockDoesNot(t *testing.T) {
 
 func TestReleaseIsDecidedOnTheClockGiven(t *testing.T) {
 	s := newStore(t)
-	now := time.Now().Add(time.Second) // what Furnish signs is in force by then
+	now := time.Now().Add(time.Minute) // what Furnish signs is in force by then
 	db := openWithClock(t, s, &now)
 	f := vaulttest.Furnish(t, db, s.practice)
 	now = now.Add(30 * time.Minute)
@@ -57,7 +57,7 @@ func TestReleaseIsDecidedOnTheClockGiven(t *testing.T) {
 // without being finished is left to whoever ends it.
 func TestFinishedUploadIsForgottenWhenItExpires(t *testing.T) {
 	s := newStore(t)
-	now := time.Now().Add(time.Second) // what Furnish signs is in force by then
+	now := time.Now().Add(time.Minute) // what Furnish signs is in force by then
 	db := openWithClock(t, s, &now)
 	f := vaulttest.Furnish(t, db, s.practice)
 	c := db.ForPractice(s.practice)

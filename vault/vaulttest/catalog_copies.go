@@ -2,6 +2,7 @@ package vaulttest
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"testing"
 	"time"
@@ -190,43 +191,69 @@ func testCopies(t *testing.T, s *shelf) {
 		})
 	}
 	t.Run("what ended by date is found and swept, with an entry", func(t *testing.T) {
-		patient := s.patient(t)
-		of := s.ready(t, patient.ID, by.ID)
-		until := time.Now().Add(time.Second).UTC().Truncate(time.Millisecond)
-		a := s.authorization(t, patient.ID, func(a *consent.Authorization) { a.ExpiryEvent, a.ExpiresAt = "", until })
-		key, web := s.copyOf(t, of, a.ID, "web")
-		key.KeepUntil = until
-		must(t, s.c.AddCopy(ctx, patient.ID, key, web, s.entry(audit.PhotoDerive)))
-		holders := func(by time.Time) bool {
+		type dated struct {
+			patient id.Patient
+			of      *vault.Photo
+			a       id.Authorization
+			web     vault.Copy
+			until   time.Time
+		}
+		var keep func(life time.Duration) dated
+		keep = func(life time.Duration) dated {
+			patient := s.patient(t)
+			of := s.ready(t, patient.ID, by.ID)
+			until := time.Now().Add(life).UTC().Truncate(time.Millisecond)
+			a := s.authorization(t, patient.ID, func(a *consent.Authorization) { a.ExpiryEvent, a.ExpiresAt = "", until })
+			key, web := s.copyOf(t, of, a.ID, "web")
+			key.KeepUntil = until
+			err := s.c.AddCopy(ctx, patient.ID, key, web, s.entry(audit.PhotoDerive))
+			if errors.Is(err, vault.ErrGone) && time.Now().After(until) { // this machine needs longer
+				return keep(4 * life)
+			}
+			must(t, err)
+			return dated{patient.ID, of, a.ID, web, until}
+		}
+		holds := func(d dated, by time.Time) bool {
 			list, err := s.c.CopyHolders(ctx, by)
 			must(t, err)
-			return slices.Contains(list, patient.ID)
+			return slices.Contains(list, d.patient)
 		}
-		if holders(until.Add(-time.Millisecond)) || !holders(until) || !holders(time.Time{}) {
-			t.Error("found too early, or not")
-		}
-		sweep := func() (n int) {
-			n, err := s.c.EndCopies(ctx, patient.ID, s.entry(audit.CopiesEnd))
+		sweep := func(d dated) (n int) {
+			n, err := s.c.EndCopies(ctx, d.patient, s.entry(audit.CopiesEnd))
 			must(t, err)
 			return n
 		}
+		later := keep(time.Hour)
+		if holds(later, later.until.Add(-time.Millisecond)) || !holds(later, later.until) || !holds(later, time.Time{}) {
+			t.Error("found too early, or not")
+		}
 		must(t, s.logs(t, 0, func() error {
-			if n := sweep(); n != 0 {
+			if n := sweep(later); n != 0 {
 				t.Errorf("%d ended before their time", n)
 			}
 			return nil
 		}))
-		time.Sleep(time.Until(until) + time.Millisecond)
+		soon := keep(time.Second)
+		time.Sleep(time.Until(soon.until))
 		must(t, s.logs(t, 1, func() error {
-			if n := sweep(); n != 1 {
-				t.Errorf("%d ended", n)
+			for { // until the database's clock says so, too
+				if ended := sweep(soon); ended == 1 {
+					return nil
+				} else if ended != 0 || time.Since(soon.until) > time.Minute {
+					t.Fatalf("%d ended", ended)
+				}
+			}
+		}))
+		gone(t, soon.a, soon.of)
+		s.wantDead(t, string(soon.of.ID), soon.web.Object)
+		must(t, s.logs(t, 0, func() error {
+			if sweep(soon) != 0 || holds(soon, soon.until) {
+				t.Error("swept twice")
 			}
 			return nil
 		}))
-		gone(t, a.ID, of)
-		s.wantDead(t, string(of.ID), web.Object)
-		if sweep() != 0 || holders(until) {
-			t.Error("swept twice")
+		if !holds(later, later.until) {
+			t.Error("another patient's copy was swept along")
 		}
 	})
 	t.Run("a rendition that is made anew ends the copies of the older", func(t *testing.T) {
