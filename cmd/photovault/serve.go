@@ -46,7 +46,7 @@ SIGTERM drains: /readyz answers 503 and connections end with their next answer,
 for --drain-delay; then nothing more is accepted, uploads stop at what is durable,
 and downloads and photos in work have --drain-limit to end. Exit status 0: all
 did; 1: some were cut. A second SIGTERM ends the process at once. Give it
-drain-delay + drain-limit + 10s before it is killed.`
+drain-delay + drain-limit + 20s before it is killed.`
 }
 
 func (c *serveCommand) Run(r *run) (err error) {

@@ -143,7 +143,7 @@ func (p *Proxy) serve(client *net.TCPConn) {
 		reset(client)
 		return
 	}
-	c, err := (&net.Dialer{Timeout: 5 * time.Second}).DialContext(context.Background(), "tcp", p.target)
+	c, err := (&net.Dialer{Timeout: 30 * time.Second}).DialContext(context.Background(), "tcp", p.target)
 	if err != nil {
 		reset(client)
 		return
