@@ -50,7 +50,7 @@ func (s *Service) Run(ctx context.Context) error {
 	})
 	wg.Wait()
 	// What was written last is chained too, if the database still answers.
-	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 15*time.Second)
 	defer cancel()
 	return s.chainAll(last)
 }
