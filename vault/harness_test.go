@@ -302,7 +302,7 @@ func newCapture() id.Capture { return id.New[id.Capture]() }
 // settled waits until the photo is ready or rejected.
 func (f *fixture) settled(p *vault.Photo) *vault.Photo {
 	f.t.Helper()
-	for end := time.Now().Add(30 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(2 * time.Minute); ; time.Sleep(20 * time.Millisecond) {
 		got, err := f.Photo(f.t.Context(), f.people[consent.Provider], p.ID)
 		if err != nil || time.Now().After(end) {
 			f.t.Fatalf("photo %v: %v", got, err)
