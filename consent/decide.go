@@ -149,9 +149,15 @@ func DecideRelease(q Question) Decision {
 	if q.Policies != nil {
 		d.Basis = append(d.Basis, "policies/"+q.Policies.Version())
 	}
+	if other, _ := q.Photo.beside(q.Rendition); other != nil {
+		d.Basis = append(d.Basis, besideBasis+string(other.ID)) // the log knows both photos that leave
+	}
 	d.Basis = append(d.Basis, q.Record.Basis())
 	return d
 }
+
+// besideBasis names the other photo of a comparison in what a release stands on.
+const besideBasis = "beside/"
 
 func (q *Question) decide() Decision {
 	if d := q.decideGrounds(); d != nil {

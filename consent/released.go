@@ -16,6 +16,7 @@ type Released struct {
 	Actor     id.Account
 	Role      Role
 	Photo     id.Photo
+	Beside    id.Photo // what was shown with it, where it was a comparison
 	Rendition string
 	Purpose   Purpose
 	Recipient string        // marketing
@@ -25,6 +26,14 @@ type Released struct {
 
 	Authorization id.Authorization // marketing: under which it was released
 	Campaign      id.Campaign      // marketing
+}
+
+// shown are the photos that left: one, or both of a comparison as it was then.
+func (r *Released) shown() []id.Photo {
+	if r.Beside == "" {
+		return []id.Photo{r.Photo}
+	}
+	return []id.Photo{r.Photo, r.Beside}
 }
 
 // Ledger gathers what was released from audit entries, given oldest first.
@@ -69,10 +78,12 @@ func released(e *audit.Entry) Released {
 		Recipient: e.Recipient, Channel: e.Channel, Outcome: e.Outcome, Basis: e.Records}
 	for _, b := range e.Records {
 		kind, rest, _ := strings.Cut(b, "/")
-		switch kind {
-		case "authorization":
+		switch kind + "/" {
+		case besideBasis:
+			r.Beside = id.Photo(rest)
+		case "authorization/":
 			r.Authorization = id.Authorization(rest)
-		case "campaign":
+		case "campaign/":
 			of, _, _ := strings.Cut(rest, "/")
 			r.Campaign = id.Campaign(of)
 		}

@@ -3,6 +3,8 @@ package consent
 import (
 	"slices"
 	"time"
+
+	"photovault/vault/id"
 )
 
 // Against is something that speaks against a release that was made, and the
@@ -43,20 +45,12 @@ func (r *Record) Withdraws(added any) bool {
 // in force would allow the same; what was revoked or is defective may not:
 // the patient, or the law, spoke about it. c is the release's campaign.
 func (r *Record) Withdrawn(rel *Released, photo *Photo, c *Campaign, now time.Time) *Against {
-	if e := r.event(Deleted, string(rel.Photo)); e != nil {
-		return &Against{photoDeleted, "event/" + string(e.ID)}
-	}
-	if e := r.restricted(rel.Photo, ForMarketing); e != nil {
-		return &Against{photoRestricted, "event/" + string(e.ID)}
-	}
-	if photo != nil {
-		if other, _ := photo.beside(rel.Rendition); other != nil { // what stood beside it must stand, too
-			if e := r.event(Deleted, string(other.ID)); e != nil {
-				return &Against{photoDeleted, "event/" + string(e.ID)}
-			}
-			if e := r.restricted(other.ID, ForMarketing); e != nil {
-				return &Against{photoRestricted, "event/" + string(e.ID)}
-			}
+	for _, p := range rel.shown() {
+		if e := r.event(Deleted, string(p)); e != nil {
+			return &Against{photoDeleted, "event/" + string(e.ID)}
+		}
+		if e := r.restricted(p, ForMarketing); e != nil {
+			return &Against{photoRestricted, "event/" + string(e.ID)}
 		}
 	}
 	a := r.authorization(string(rel.Authorization))
@@ -91,8 +85,11 @@ func (r *Record) Withdrawn(rel *Released, photo *Photo, c *Campaign, now time.Ti
 }
 
 // covers reports whether another authorization in force would allow what was
-// released.
+// released. Of a comparison that was made anew with another photo since, nobody asks.
 func (r *Record) covers(rel *Released, photo *Photo, c *Campaign, now time.Time, h happenings) bool {
+	if other, _ := photo.beside(rel.Rendition); rel.Beside != "" && (other == nil || other.ID != rel.Beside) {
+		return false
+	}
 	q := Question{Now: now, Photo: *photo, Rendition: rel.Rendition, Recipient: rel.Recipient, Channel: rel.Channel, Campaign: c, Record: r}
 	return slices.ContainsFunc(r.Authorizations, func(b Authorization) bool { return b.ID != rel.Authorization && len(q.against(nil, &b, h)) == 0 })
 }
@@ -119,7 +116,7 @@ func (r *Record) Flaws(rel *Released) []Against {
 		case e.Subject == string(a.ID) && e.Kind == Expired && late:
 			why = expired
 		case e.Kind == Restricted && late && rel.At.Before(e.EnteredAt) && slices.Contains(e.Purposes, ForMarketing) &&
-			(e.Subject == string(rel.Photo) || e.Subject == string(r.Patient)):
+			(e.Subject == string(r.Patient) || slices.Contains(rel.shown(), id.Photo(e.Subject))):
 			why = photoRestricted
 		default:
 			continue

@@ -254,34 +254,39 @@ func TestAConfirmationNeedsEvidence(t *testing.T) {
 	}
 }
 
-// What a comparison showed beside the photo must stand, too, in either of its forms; what stood beside
-// it in the other form is no matter.
+// What a comparison showed beside the photo must stand, too, whatever it has
+// been made of since.
 func TestAComparisonComesDownWithWhatStoodBesideIt(t *testing.T) {
-	other, c := id.New[id.Photo](), running()
-	beside := &consent.Photo{ID: other, Patient: patient, Ready: true}
+	other, third, c := id.New[id.Photo](), id.New[id.Photo](), running()
+	with := func(p id.Photo) *consent.Photo { return &consent.Photo{ID: p, Patient: patient, Ready: true} }
 	for name, tc := range map[string]struct {
 		rendition string
-		photo     consent.Photo
+		now       consent.Photo
+		beside    id.Photo // in what was released
 		kind      consent.EventKind
 		code      string
 	}{
-		"compare, restricted":                {consent.Compare, consent.Photo{With: beside}, consent.Restricted, "photo_restricted"},
-		"compare, deleted":                   {consent.Compare, consent.Photo{With: beside}, consent.Deleted, "photo_deleted"},
-		"compare, of the other form":         {consent.Compare, consent.Photo{MaskedWith: beside}, consent.Restricted, ""},
-		"masked-compare, restricted":         {consent.MaskedCompare, consent.Photo{MaskedWith: beside}, consent.Restricted, "photo_restricted"},
-		"masked-compare, deleted":            {consent.MaskedCompare, consent.Photo{MaskedWith: beside}, consent.Deleted, "photo_deleted"},
-		"masked-compare, of the other form":  {consent.MaskedCompare, consent.Photo{With: beside}, consent.Restricted, ""},
-		"the photo alone, beside in neither": {consent.Web, consent.Photo{With: beside, MaskedWith: beside}, consent.Restricted, ""},
+		"compare, restricted":                {consent.Compare, consent.Photo{With: with(other)}, other, consent.Restricted, "photo_restricted"},
+		"compare, deleted":                   {consent.Compare, consent.Photo{}, other, consent.Deleted, "photo_deleted"},
+		"compare, made anew with a third":    {consent.Compare, consent.Photo{With: with(third)}, other, consent.Restricted, "photo_restricted"},
+		"compare, with a third at that time": {consent.Compare, consent.Photo{With: with(other)}, third, consent.Restricted, ""},
+		"masked-compare, restricted":         {consent.MaskedCompare, consent.Photo{MaskedWith: with(other)}, other, consent.Restricted, "photo_restricted"},
+		"masked-compare, deleted":            {consent.MaskedCompare, consent.Photo{}, other, consent.Deleted, "photo_deleted"},
+		"the photo alone":                    {consent.Web, consent.Photo{With: with(other), MaskedWith: with(other)}, "", consent.Restricted, ""},
 	} {
 		a := complete()
 		r := recordWith(a)
 		e := consent.Event{ID: "e", Kind: tc.kind, Subject: string(other), Purposes: []consent.Purpose{consent.ForMarketing}}
 		r.Events = append(r.Events, e)
-		released := ledger(intent(&a, c, now.Add(-time.Hour)))[0]
-		released.Rendition = tc.rendition
-		tc.photo.ID, tc.photo.Patient, tc.photo.Ready = photo, patient, true
+		left := intent(&a, c, now.Add(-time.Hour))
+		left.Rendition = tc.rendition
+		if tc.beside != "" {
+			left.Records = append(left.Records, "beside/"+string(tc.beside))
+		}
+		released := ledger(left)[0]
+		tc.now.ID, tc.now.Patient, tc.now.Ready = photo, patient, true
 		got := ""
-		if against := r.Withdrawn(&released, &tc.photo, c, now); against != nil {
+		if against := r.Withdrawn(&released, &tc.now, c, now); against != nil {
 			if got = against.Code; against.Cause != "event/e" {
 				t.Errorf("%s: because of %s", name, against.Cause)
 			}
@@ -289,5 +294,26 @@ func TestAComparisonComesDownWithWhatStoodBesideIt(t *testing.T) {
 		if got != tc.code {
 			t.Errorf("%s: %q, want %q", name, got, tc.code)
 		}
+	}
+}
+
+// A release names both photos that a comparison shows; and one that the practice
+// had been told not to use, whichever of the two, makes it a flaw.
+func TestAReleaseNamesWhatStoodBesideThePhoto(t *testing.T) {
+	a, other := complete(), id.New[id.Photo]()
+	r := recordWith(a)
+	q := marketingQuestion(r)
+	q.Rendition, q.Photo.With = consent.Compare, &consent.Photo{ID: other, Patient: patient, Ready: true}
+	d := consent.DecideRelease(q)
+	if !d.Allowed || !slices.Contains(d.Basis, "beside/"+string(other)) {
+		t.Fatalf("%+v", d)
+	}
+	left := intent(&a, running(), now.Add(-time.Hour))
+	left.Rendition, left.Records = consent.Compare, append(left.Records, d.Basis...)
+	r.Events = append(r.Events, consent.Event{ID: "e", Kind: consent.Restricted, Subject: string(other), Purposes: []consent.Purpose{consent.ForMarketing},
+		ReceivedAt: now.Add(-2 * time.Hour), EnteredAt: now})
+	released := ledger(left)[0]
+	if got := r.Flaws(&released); len(got) != 1 || got[0].Code != "photo_restricted" {
+		t.Errorf("%+v", got)
 	}
 }

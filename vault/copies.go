@@ -46,7 +46,7 @@ func (s *Service) ensureCopy(ctx context.Context, who consent.Principal, p *Phot
 			r := p.rendition(rendition)
 			return &imaging.Rendition{ContentType: r.ContentType, Width: r.Width, Height: r.Height, Data: sources[0]}, nil
 		})
-		if !errors.Is(err, ErrGone) || attempt == maxCopyAttempts {
+		if !errors.Is(err, ErrOvertaken) || attempt == maxCopyAttempts {
 			return err
 		}
 		if p, err = s.photo(ctx, who, p.ID); err != nil { // another replica was first, or the rendition is another by now

@@ -44,8 +44,7 @@ const maxDerivations = 2
 // and stored, and commits it with the entry that says so. work borrows the
 // sources, in their order; they and its result are overwritten afterwards. It
 // is the one place where stored photos are opened to make others from.
-// Errors: ErrDenied, ErrNotFound, ErrGone (deleted, or made by another
-// meanwhile), ErrBroken, ErrUnavailable, and work's.
+// Errors: ErrDenied, ErrNotFound, ErrOvertaken, ErrBroken, ErrUnavailable, and work's.
 func (s *Service) derive(ctx context.Context, who consent.Principal, d derivation, work func(context.Context, [][]byte) (*imaging.Rendition, error)) (*Rendition, error) {
 	select {
 	case s.deriving <- struct{}{}:
@@ -58,6 +57,9 @@ func (s *Service) derive(ctx context.Context, who consent.Principal, d derivatio
 		return nil, err
 	}
 	r, err := s.derivePermitted(ctx, permit, &d, photos, work)
+	if errors.Is(err, ErrGone) {
+		err = ErrOvertaken
+	}
 	if err != nil {
 		e := permit.Outcome(audit.Failed, Code(err))
 		return nil, errors.Join(err, s.log(ctx, who, e))

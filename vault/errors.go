@@ -40,6 +40,9 @@ var (
 	ErrVolume = errors.New("vault: too many photos")
 	// ErrUnavailable: a store or the key service does not answer; retry later.
 	ErrUnavailable = errors.New("vault: temporarily unavailable")
+	// ErrOvertaken: a photo was deleted, or the same was made of it, while a
+	// rendition was made; asked again, the answer is of what is now.
+	ErrOvertaken = fmt.Errorf("%w: overtaken", ErrUnavailable)
 	// ErrSwept: what was stored took so long to count that it was removed
 	// meanwhile; it can be sent again.
 	ErrSwept = fmt.Errorf("%w: swept before it counted", ErrUnavailable)

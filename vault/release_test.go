@@ -399,7 +399,7 @@ func TestAPhotoDeletedMeanwhileIsNotDamaged(t *testing.T) {
 					t.Error(err)
 				}
 			}
-			if err := open(f, p); !errors.Is(err, vault.ErrNotFound) && !errors.Is(err, vault.ErrGone) || errors.Is(err, vault.ErrBroken) {
+			if err := open(f, p); !errors.Is(err, vault.ErrNotFound) && !errors.Is(err, vault.ErrOvertaken) || errors.Is(err, vault.ErrBroken) {
 				t.Errorf("%v", err)
 			}
 			for _, action := range []audit.Action{audit.Release, audit.PhotoDerive} {
