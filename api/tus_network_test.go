@@ -170,7 +170,7 @@ func TestATabletThatSlept(t *testing.T) {
 // Connections that begin and do not go on end by themselves, and keep nobody out.
 func TestSlowConnectionsEndAndKeepNobodyOut(t *testing.T) {
 	const each = 50
-	s := newStack(t, func(o *options) { o.head, o.stall = 2*time.Second, 2*time.Second })
+	s := newStack(t, func(o *options) { o.head, o.stall = 4*time.Second, 4*time.Second })
 	photo := s.ready(s.consented(), small)
 	x := s.sealedBig()
 	up := s.create(x.Grant, len(x.sealed))
