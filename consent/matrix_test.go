@@ -168,6 +168,7 @@ var dimensions = []struct {
 		{"thumb", rendition("thumb"), means("small")},
 		{"original", rendition("original"), means("is the original")},
 		{"masked", rendition("masked"), means("small", "masked")},
+		{"masked-thumb", rendition(consent.MaskedThumb), means("small", "masked")},
 		{"unknown", rendition("raw"), nil},
 	}},
 	{"comparison", []fact{
