@@ -37,6 +37,18 @@ type server struct {
 	practice id.Practice
 }
 
+// behindProxy puts a network that can be disturbed before the server.
+func (s *server) behindProxy(t testing.TB) *faultproxy.Proxy {
+	t.Helper()
+	proxy := faultproxy.New(t, net.JoinHostPort(s.Host, strconv.Itoa(int(s.Port))))
+	_, port, err := net.SplitHostPort(proxy.Addr)
+	must(t, err)
+	n, err := strconv.ParseUint(port, 10, 16)
+	must(t, err)
+	s.Port = uint16(n)
+	return proxy
+}
+
 func newServer(t testing.TB) *server {
 	t.Helper()
 	s := &server{Place: devstack.Need(t).Place(t), keys: keyService(t), practice: id.New[id.Practice]()}
@@ -373,12 +385,7 @@ func TestAKilledConnectionLeavesNothingHalf(t *testing.T) {
 // moment of each look.
 func TestALookThatWasHeldUpIsNone(t *testing.T) {
 	s := newServer(t)
-	proxy := faultproxy.New(t, net.JoinHostPort(s.Host, strconv.Itoa(int(s.Port))))
-	_, port, err := net.SplitHostPort(proxy.Addr)
-	must(t, err)
-	n, err := strconv.Atoi(port)
-	must(t, err)
-	s.Port = uint16(n)
+	proxy := s.behindProxy(t)
 	db := s.open(t)
 	f := vaulttest.Furnish(t, db, s.practice)
 	look := func(within time.Duration) (late bool) {

@@ -2,28 +2,20 @@ package catalog_test
 
 import (
 	"context"
-	"net"
-	"strconv"
 	"testing"
 	"time"
 
 	"photovault/vault/id"
 	"photovault/vault/keys"
-	"photovault/vault/vaulttest/faultproxy"
 )
 
 // A database that says nothing holds up whoever asks it, as long as they will
 // wait, and nobody who only needs what is in memory.
 func TestADatabaseThatStandsStillHoldsUpNobodyElse(t *testing.T) {
 	s := newServer(t)
-	proxy := faultproxy.New(t, net.JoinHostPort(s.Host, strconv.Itoa(int(s.Port))))
-	_, port, err := net.SplitHostPort(proxy.Addr)
-	must(t, err)
-	n, err := strconv.Atoi(port)
-	must(t, err)
-	s.Port = uint16(n)
+	proxy := s.behindProxy(t)
 	db := s.open(t)
-	_, err = db.PracticeKey(t.Context(), s.practice, keys.Audit) // is in memory from now on
+	_, err := db.PracticeKey(t.Context(), s.practice, keys.Audit) // is in memory from now on
 	must(t, err)
 
 	proxy.Stall(true)
