@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"io"
 	"log"
 	"net"
@@ -30,6 +31,49 @@ type tablet struct {
 	profile                   string // the browser's folder
 	front                     string // host:port behind the network
 	trust                     string // SHA-256 of the certificate's public key, base64: Chromium accepts this one and no other
+	open                      *requests
+}
+
+// requests are those that the service has not answered yet.
+type requests struct {
+	mu    sync.Mutex
+	began map[*http.Request]time.Time
+}
+
+// through passes on to next what is then open.
+func (o *requests) through(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		o.mu.Lock()
+		o.began[r] = time.Now()
+		o.mu.Unlock()
+		defer func() {
+			o.mu.Lock()
+			delete(o.began, r)
+			o.mu.Unlock()
+		}()
+		next.ServeHTTP(w, r)
+	})
+}
+
+func (o *requests) list() (open []string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for r, at := range o.began {
+		open = append(open, fmt.Sprintf("%s of %d bytes, %v ago", r.Method, r.ContentLength, time.Since(at).Round(time.Second)))
+	}
+	return open
+}
+
+// inChromium runs a test with a browser; with another one if that hangs, but
+// only where the service owes it no answer.
+func (s *stack) inChromium(test func(*tablet) (over bool)) {
+	s.Helper()
+	for range 3 {
+		if test(s.tablet()) {
+			return
+		}
+	}
+	s.Fatal("three browsers hang")
 }
 
 // bundle is page.mjs with its packages.
@@ -65,13 +109,14 @@ func (s *stack) tablet() *tablet {
 		_, _ = w.Write(script)
 	})
 	transport := &http.Transport{TLSClientConfig: s.ca.client.Clone(), DisableCompression: true}
-	mux.Handle("/v1/", &httputil.ReverseProxy{
+	d.open = &requests{began: map[*http.Request]time.Time{}}
+	mux.Handle("/v1/", d.open.through(&httputil.ReverseProxy{
 		Rewrite:       func(r *httputil.ProxyRequest) { r.SetURL(&url.URL{Scheme: "https", Host: s.address}) },
 		Transport:     transport,
 		FlushInterval: -1,
 		ErrorHandler:  func(http.ResponseWriter, *http.Request, error) { panic(http.ErrAbortHandler) },
 		ErrorLog:      log.New(io.Discard, "", 0),
-	})
+	}))
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	s.must(err)
 	server := &http.Server{Handler: mux, TLSConfig: s.ca.server.Clone(), ReadHeaderTimeout: time.Minute, ErrorLog: log.New(io.Discard, "", 0)}
@@ -99,9 +144,11 @@ type pick struct {
 
 type picked struct {
 	Done, Resumed bool
+	Hung          string // with what the browser hangs
 }
 
-// visits opens the browser, a page for each pick, and ends it.
+// visits opens the browser, a page for each pick, and ends it. It has no
+// answers where the browser hangs.
 func (d *tablet) visits(picks ...pick) (answers []picked) {
 	d.Helper()
 	type told struct {
@@ -147,6 +194,14 @@ func (d *tablet) visits(picks ...pick) (answers []picked) {
 		err := lines.Decode(&one)
 		close(over)
 		closer.Wait()
+		if one.Hung != "" {
+			if open := d.open.list(); len(open) > 0 {
+				d.Errorf("not answered: %v", open)
+			}
+			_ = say.Close()
+			d.Logf("Chromium hangs: %s: %v\n%s", one.Hung, cmd.Wait(), &stderr)
+			return nil
+		}
 		if err != nil {
 			break
 		}
@@ -167,53 +222,62 @@ func (d *tablet) visits(picks ...pick) (answers []picked) {
 // those of another browser find in its localStorage where to go on.
 func TestStockClientsInChromiumGoOnAfterTheBrowserEnded(t *testing.T) {
 	s := newStack(t)
-	d := s.tablet()
-	var picks []pick
-	for _, client := range []string{"tus", "uppy"} {
-		for _, m := range modes {
-			x, network := s.onDisk(), faultproxy.New(t, d.front)
-			picks = append(picks, pick{x, client, m, network, network.StallAfter(x.midway()), nil})
+	s.inChromium(func(d *tablet) bool {
+		var picks []pick
+		for _, client := range []string{"tus", "uppy"} {
+			for _, m := range modes {
+				x, network := s.onDisk(), faultproxy.New(t, d.front)
+				picks = append(picks, pick{x, client, m, network, network.StallAfter(x.midway()), nil})
+			}
 		}
-	}
-	for i, first := range d.visits(picks...) {
-		if p := picks[i]; first.Done {
-			t.Fatalf("%s %s: the page was not closed in the middle: %+v", p.client, p.name, first)
+		answers := d.visits(picks...)
+		for i, first := range answers {
+			if p := picks[i]; first.Done {
+				t.Fatalf("%s %s: the page was not closed in the middle: %+v", p.client, p.name, first)
+			}
+			picks[i].until, picks[i].retries = nil, soon
 		}
-		picks[i].until, picks[i].retries = nil, soon
-	}
-	for i, second := range d.visits(picks...) {
-		p := picks[i]
-		if !second.Done || !second.Resumed {
-			t.Errorf("%s %s: the second page did not go on: %+v", p.client, p.name, second)
+		if answers != nil {
+			answers = d.visits(picks...)
 		}
-		s.arrivedExactly(p.shot)
-	}
+		for i, second := range answers {
+			p := picks[i]
+			if !second.Done || !second.Resumed {
+				t.Errorf("%s %s: the second page did not go on: %+v", p.client, p.name, second)
+			}
+			s.arrivedExactly(p.shot)
+		}
+		return answers != nil
+	})
 }
 
 // The browser's connections are reset at bytes that chance picks.
 func TestStockClientsInChromiumOverABadNetwork(t *testing.T) {
 	s := newStack(t)
-	d := s.tablet()
-	retries := make([]int, 40)
-	for i := range retries {
-		retries[i] = 50
-	}
-	var picks []pick
-	var networks []*bad
-	for _, client := range []string{"tus", "uppy"} {
-		x := s.onDisk()
-		b := s.bad(d.front, 5, int64(len(x.sealed)))
-		networks = append(networks, b)
-		picks = append(picks, pick{x, client, modes[len(picks)], b.Proxy, nil, retries})
-	}
-	for i, got := range d.visits(picks...) {
-		p := picks[i]
-		if !got.Done {
-			t.Errorf("%s %s: %+v", p.client, p.name, got)
+	s.inChromium(func(d *tablet) bool {
+		retries := make([]int, 40)
+		for i := range retries {
+			retries[i] = 50
 		}
-		if networks[i].resets.Load() == 0 {
-			t.Errorf("%s %s: nothing was reset", p.client, p.name)
+		var picks []pick
+		var networks []*bad
+		for _, client := range []string{"tus", "uppy"} {
+			x := s.onDisk()
+			b := s.bad(d.front, 5, int64(len(x.sealed)))
+			networks = append(networks, b)
+			picks = append(picks, pick{x, client, modes[len(picks)], b.Proxy, nil, retries})
 		}
-		s.arrivedExactly(p.shot)
-	}
+		answers := d.visits(picks...)
+		for i, got := range answers {
+			p := picks[i]
+			if !got.Done {
+				t.Errorf("%s %s: %+v", p.client, p.name, got)
+			}
+			if networks[i].resets.Load() == 0 {
+				t.Errorf("%s %s: nothing was reset", p.client, p.name)
+			}
+			s.arrivedExactly(p.shot)
+		}
+		return answers != nil
+	})
 }

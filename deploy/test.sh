@@ -32,6 +32,8 @@ fi
 # The real servers of production mode: those that run, or, where nothing may be
 # left out, some of our own for as long as the tests take. Others' servers are
 # not shared then, unless they are named: they could end in the middle.
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
 stack() { (cd deploy/devstack && GOFIPS140=off go run . "$@"); }
 shared="${TMPDIR:-/tmp}/photovault-devstack-$(id -u)"
 if [ -n "${PHOTOVAULT_DEVSTACK:-}" ]; then
@@ -40,7 +42,7 @@ elif [ "$require" = all ]; then
   own=$(mktemp -d)
   chmod 711 "$own" # PostgreSQL's own user must get through
   export PHOTOVAULT_DEVSTACK="$own/stack"
-  trap 'stack down; rmdir "$own"' EXIT
+  trap 'stack down; rmdir "$own"; rm -f "$log"' EXIT
   stack up
 else
   export PHOTOVAULT_DEVSTACK="$shared"
@@ -55,8 +57,16 @@ if [ ${#missing[@]} -gt 0 ]; then
   printf 'left out, not found here: %s\n' "${missing[@]}"
   if [ "$require" = all ]; then echo "PHOTOVAULT_REQUIRE=all: that is a failure"; exit 1; fi
 fi
-go test -count 1 -timeout 40m "$@" ./...
+status=0
+tests() { go test -count 1 -timeout 25m "$@" 2>&1 | tee -a "$log" || status=1; }
+tests "$@" ./...
 if [ -e "$PHOTOVAULT_DEVSTACK/devstack.json" ]; then
   echo "the same over HTTP, on HashiCorp Vault, MinIO and PostgreSQL:"
-  PHOTOVAULT_TEST_STORES=real go test -count 1 -timeout 40m "$@" ./api
+  PHOTOVAULT_TEST_STORES=real tests "$@" ./api
 fi
+if [ $status != 0 ]; then
+  printf '\nwhat failed:\n'
+  grep -E -A 8 '^ *--- FAIL|^panic: ' "$log" | cut -c 1-300 | head -n 40 || true
+  grep -E '^FAIL[[:space:]]+photovault/' "$log" || true
+fi
+exit $status

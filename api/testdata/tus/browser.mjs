@@ -2,8 +2,9 @@
 // Reads from standard input a line {"executable", "profile", "trust", "jobs": [{"url", "close", "job"}]}, and
 // a line for each job that is to be closed: when that comes, and the client has stored where its upload is,
 // the page is closed. Then the whole browser ends, and only what is in the profile is left.
-// Prints a line {"done", "resumed"} for each job. trust is the SHA-256, in base64, of the one
-// public key that is accepted.
+// Prints a line {"done", "resumed"} for each job. Where the browser, or a client in it, does not come to an end with
+// something for minutes, {"hung"} says with what; the browser is killed when standard input ends. trust is the SHA-256,
+// in base64, of the one public key that is accepted.
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -18,7 +19,10 @@ const context = await chromium.launchPersistentContext(profile, {
     '--disable-component-update', '--disable-sync', `--ignore-certificate-errors-spki-list=${trust}`],
 })
 
+let doing = 'opening a page'
+
 async function visit({ url, close, job }) {
+  doing = 'opening a page'
   const page = await context.newPage()
   page.setDefaultTimeout(120_000)
   page.on('pageerror', (error) => console.error(error))
@@ -26,24 +30,45 @@ async function visit({ url, close, job }) {
   await page.goto(url)
   await page.waitForFunction('window.ready')
   await page.setInputFiles('input', job.file)
+  doing = `an upload by ${job.client}`
   const sending = page.evaluate((x) => window.send(x), job)
   sending.catch(() => {}) // it breaks off with its page
   if (!close) {
     const resumed = await sending
+    doing = 'closing a page'
     await page.close()
     return { done: true, resumed }
   }
   let done = false
   const ended = sending.then(() => { done = true })
   await Promise.race([lines.next(), ended])
+  doing = 'storing where the upload is'
   await Promise.race([page.waitForFunction(() => Object.values(localStorage).some((v) => v.includes('/v1/uploads/'))), ended])
+  doing = 'closing a page'
   await page.close()
   return { done, resumed: false }
 }
 
-try {
-  for (const one of jobs) console.log(JSON.stringify(await visit(one)))
-} finally {
-  await context.close()
+async function session() {
+  try {
+    for (const one of jobs) console.log(JSON.stringify(await visit(one)))
+  } finally {
+    doing = 'ending the browser'
+    await context.close()
+  }
+  return false
 }
-process.exit() // standard input is open still
+
+// Ends with true when nothing else was begun for so long.
+async function standstill(milliseconds) {
+  for (let last, since = Date.now(); ; await new Promise((resolve) => setTimeout(resolve, 1000))) {
+    if (doing !== last) [last, since] = [doing, Date.now()]
+    if (Date.now() - since > milliseconds) return true
+  }
+}
+
+if (await Promise.race([session(), standstill(150_000)])) {
+  console.log(JSON.stringify({ hung: doing }))
+  while (!(await lines.next()).done);
+}
+process.exit() // standard input may be open still; what is left of the browser is killed
