@@ -13,18 +13,12 @@ const { chromium } = createRequire(join(process.env.PHOTOVAULT_NODE_MODULES, 'no
 
 const lines = createInterface({ input: process.stdin })[Symbol.asyncIterator]()
 const { executable, profile, trust, jobs } = JSON.parse((await lines.next()).value)
-const context = await chromium.launchPersistentContext(profile, {
-  executablePath: executable, headless: true, timeout: 120_000,
-  args: ['--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
-    '--disable-component-update', '--disable-sync', `--ignore-certificate-errors-spki-list=${trust}`],
-})
-
-let doing = 'opening a page'
+let doing, context
 
 async function visit({ url, close, job }) {
   doing = 'opening a page'
   const page = await context.newPage()
-  page.setDefaultTimeout(120_000)
+  page.setDefaultTimeout(0)
   page.on('pageerror', (error) => console.error(error))
   page.on('console', (message) => console.error(message.text()))
   await page.goto(url)
@@ -50,6 +44,12 @@ async function visit({ url, close, job }) {
 }
 
 async function session() {
+  doing = 'starting the browser'
+  context = await chromium.launchPersistentContext(profile, {
+    executablePath: executable, headless: true, timeout: 0,
+    args: ['--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
+      '--disable-component-update', '--disable-sync', '--disable-dev-shm-usage', `--ignore-certificate-errors-spki-list=${trust}`],
+  })
   try {
     for (const one of jobs) console.log(JSON.stringify(await visit(one)))
   } finally {

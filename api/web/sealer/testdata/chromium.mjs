@@ -4,13 +4,13 @@ import { answer, question } from './common.mjs'
 
 const { executable, url, calls } = await question()
 const browser = await chromium.launch({
-  executablePath: executable, headless: true, timeout: 60_000,
+  executablePath: executable, headless: true, timeout: 180_000,
   args: ['--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
-    '--disable-component-update', '--disable-sync'],
+    '--disable-component-update', '--disable-sync', '--disable-dev-shm-usage'],
 })
 try {
   const page = await browser.newPage()
-  page.setDefaultTimeout(60_000)
+  page.setDefaultTimeout(180_000)
   page.on('pageerror', (error) => console.error(error))
   page.on('console', (message) => console.error(message.text()))
   await page.goto(url)
