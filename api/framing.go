@@ -11,12 +11,16 @@ import (
 // §11.2). fasthttp lets some heads through that a proxy before it may read in
 // another way: lines that end in a bare LF, an empty one among them; folded
 // lines; names with a space in them; Content-Length beside Transfer-Encoding.
-// No client that is well sends one. What follows one is not read.
+// No client that is well sends one. What follows one is not read. Nor is a
+// field given twice that may stand once and decides what is asked, or for whom
+// (§5.3 of RFC 9110): who stands before this service may have read the other.
 func wellFramed(h *fasthttp.RequestHeader) bool {
-	if h.IsHTTP11() && len(h.Host()) == 0 {
+	switch version := string(h.Protocol()); {
+	case version != "HTTP/1.1" && version != "HTTP/1.0", version == "HTTP/1.1" && len(h.Host()) == 0:
 		return false
 	}
 	var lengths, codings int
+	seen := map[string]bool{}
 	for line := range bytes.Lines(h.RawHeaders()) {
 		line, crlf := bytes.CutSuffix(line, []byte("\r\n"))
 		if !crlf || bytes.ContainsAny(line, "\r\n\x00") {
@@ -26,7 +30,12 @@ func wellFramed(h *fasthttp.RequestHeader) bool {
 		if bytes.ContainsAny(name, " \t") { // folded, if it begins so
 			return false
 		}
-		switch squeezed(name) {
+		letters := squeezed(name)
+		if once[letters] && seen[letters] {
+			return false
+		}
+		seen[letters] = true
+		switch letters {
 		case "contentlength":
 			if !bytes.EqualFold(name, []byte("Content-Length")) {
 				return false
@@ -40,6 +49,13 @@ func wellFramed(h *fasthttp.RequestHeader) bool {
 		}
 	}
 	return lengths+codings <= 1
+}
+
+// once are the fields, by their letters, that decide and may stand only once.
+var once = map[string]bool{
+	"authorization": true, "contenttype": true, "host": true, "range": true,
+	"tusresumable": true, "uploadlength": true, "uploadoffset": true, "uploaddeferlength": true,
+	"uploadchecksum": true, "uploadconcat": true, "xhttpmethodoverride": true,
 }
 
 // squeezed is a field's name by its letters alone: as a reader may see it that

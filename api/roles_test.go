@@ -1,6 +1,7 @@
 package api_test
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -238,6 +239,11 @@ var matrix = []attempt{
 	}},
 	{"PATCH /v1/uploads/{upload}", []string{"provider", "tablet"}, 404, func(s *stack, token string, p *prepared) answer {
 		return s.patch(p.upload, token, 0, p.shot.sealed[:100])
+	}},
+	{"POST /v1/uploads/{upload}", []string{"provider", "tablet"}, 404, func(s *stack, token string, p *prepared) answer {
+		offset := s.ask("HEAD", p.upload, token, nil, tus).header.Get("Upload-Offset")
+		return s.ask("POST", p.upload, token, nil, tus, header("X-HTTP-Method-Override", "PATCH"), header("Upload-Offset", cmp.Or(offset, "0")),
+			header("Content-Type", "application/offset+octet-stream"))
 	}},
 	{"DELETE /v1/uploads/{upload}", []string{"provider", "tablet"}, 404, func(s *stack, token string, p *prepared) answer {
 		return s.ask("DELETE", p.upload, token, nil, tus)

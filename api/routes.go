@@ -94,6 +94,7 @@ var routes = []route{
 	{"HEAD", "/v1/uploads/:upload", true, 0, quick, (*call).tusStatus},
 	{"PATCH", "/v1/uploads/:upload", true, maxUpload, upload, (*call).tusAppend},
 	{"DELETE", "/v1/uploads/:upload", true, 0, quick, (*call).tusCancel},
+	{"POST", "/v1/uploads/:upload", true, maxUpload, upload, (*call).tusOverride},
 
 	{"GET", "/v1/content", false, 0, quick, (*call).content},
 	{"HEAD", "/v1/content", false, 0, quick, (*call).content},

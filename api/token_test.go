@@ -100,6 +100,18 @@ func TestRangesOfTheHeaderForm(t *testing.T) {
 	}
 }
 
+// Whoever goes on with a file that it has a part of must not be given the rest
+// of another: no validator was given out, so none is right (RFC 9110 §13.1.5).
+func TestIfRangeGivesTheWhole(t *testing.T) {
+	s := newStack(t)
+	photo := s.ready(s.consented(), small)
+	for _, validator := range []string{`"x"`, `W/"x"`, "Fri, 27 Nov 2026 14:00:00 GMT", "x"} {
+		token := s.forCare(photo.ID, "web", consent.InHeader, 1)
+		s.wantPhoto(s.fetch("GET", token, header("Range", "bytes=10-"), header("If-Range", validator)), rendition(s, photo, "web"))
+		s.fetch("GET", token).problem(404, "not_found")
+	}
+}
+
 func TestThePathFormIgnoresRange(t *testing.T) {
 	s := newStack(t)
 	photo := s.ready(s.consented(), small)

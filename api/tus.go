@@ -145,7 +145,7 @@ func (c *call) tusAppend() error {
 	if err := c.tus(); err != nil {
 		return err
 	}
-	if c.Get("Content-Type") != tusMediaType {
+	if c.Get("Content-Type") != tusMediaType || c.Get("Content-Encoding") != "" { // a coding is not undone: its bytes would be stored
 		return errMediaType
 	}
 	uid, err := pathID[id.Upload](c, "upload")
@@ -182,4 +182,19 @@ func (c *call) tusCancel() error {
 		return err
 	}
 	return c.SendStatus(204)
+}
+
+// tusOverride is for clients whose network lets neither PATCH nor DELETE
+// through: tus demands that X-HTTP-Method-Override takes the method's place.
+// Only here, where POST means nothing else.
+func (c *call) tusOverride() error {
+	switch c.Get("X-HTTP-Method-Override") {
+	case "PATCH":
+		return c.tusAppend()
+	case "DELETE":
+		return c.tusCancel()
+	default:
+		c.Set("Allow", "HEAD, PATCH, DELETE")
+		return errMethod
+	}
 }
