@@ -25,6 +25,8 @@ func readEXIF(p []byte) exifFacts {
 	if p == nil {
 		return exifFacts{}
 	}
+	// Some writers of PNG and WebP put the identifier of JPEG's segment ahead of it.
+	p = bytes.TrimPrefix(p, []byte("Exif\x00\x00"))
 	facts, err := guardEXIF(p)
 	if err != nil {
 		facts.unreadable = true

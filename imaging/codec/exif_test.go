@@ -64,3 +64,37 @@ func TestOrientationOfAnUnreadableBlockIsHonoured(t *testing.T) {
 		t.Errorf("findings %+v", f)
 	}
 }
+
+// One entry that cannot be read must not turn a photo on its side, wherever it stands.
+func TestOneOddEntryOfEXIFCostsOnlyItself(t *testing.T) {
+	want := codec.EXIFFacts{CaptureTime: "2026:03:14 09:26:53", Orientation: 6, HadGPS: true, Unreadable: true}
+	plain := specimen.JPEG(specimen.Options{Width: 40, Height: 24})
+	for name, tiff := range specimen.OddEXIF() {
+		t.Run(name, func(t *testing.T) {
+			if diff := cmp.Diff(want, codec.ReadEXIF(tiff)); diff != "" {
+				t.Error(diff)
+			}
+			a := sanitise(t, specimen.WithEXIF(plain, tiff))
+			for _, r := range a.Renditions {
+				if r.Width != 24 || r.Height != 40 {
+					t.Errorf("%s is %d×%d pixels", r.Name, r.Width, r.Height)
+				}
+			}
+		})
+	}
+	b := block(specimen.Options{Orientation: 6})
+	if f := codec.ReadEXIF(b[:len(b)-4]); f.Orientation != 6 || !f.Unreadable {
+		t.Errorf("a directory that ends with its entries: %+v", f)
+	}
+}
+
+// JPEG's identifier ahead of a block is none of the other formats' business, and some writers leave it there.
+func TestEXIFWithTheIdentifierOfJPEG(t *testing.T) {
+	chunk := specimen.EXIFChunk(6)
+	named := specimen.Chunk(nil, "eXIf", append([]byte("Exif\x00\x00"), chunk[8:len(chunk)-4]...))
+	plain := sanitise(t, specimen.PNG(specimen.PNGOptions{Chunks: chunk}))
+	got := sanitise(t, specimen.PNG(specimen.PNGOptions{Chunks: named}))
+	if got.Findings.Orientation != 6 || got.Findings.EXIFUnreadable || !bytes.Equal(got.Renditions[0].Data, plain.Renditions[0].Data) {
+		t.Errorf("findings %+v", got.Findings)
+	}
+}

@@ -107,8 +107,7 @@ func (l *webpLayout) chunk(c riffChunk, canvas []byte) error {
 	case "EXIF":
 		l.removed.add("EXIF", c.size)
 		if l.exif == nil {
-			// Some writers put the identifier of JPEG's segment ahead of it.
-			l.exif = bytes.TrimPrefix(c.body, []byte("Exif\x00\x00"))
+			l.exif = c.body
 		}
 	case "XMP ":
 		l.removed.add("XMP", c.size)

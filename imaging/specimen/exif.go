@@ -120,3 +120,22 @@ func (w *tiffWriter) directory(fields []field) (next int) {
 	}
 	return start + 2 + 12*len(fields)
 }
+
+// OddEXIF are blocks with one entry that readers of Exif 2 cannot read, ahead of an orientation of 6, a time
+// and a position.
+func OddEXIF() map[string][]byte {
+	out := map[string][]byte{}
+	for name, odd := range map[string]field{
+		"text in UTF-8 (Exif 3.0)": {tag: 0x010E, typ: 129, count: 10, value: []byte("Behandlung")},
+		"text of no length":        {tag: 0x010E, typ: tASCII},
+		"no type":                  {tag: 0x010F, count: 1},
+		"an entry of zeros":        {},
+		"a value that is cut off":  {tag: 0x010E, typ: tASCII, count: 0xFFFF, value: []byte("Behandlung")},
+	} {
+		w := &tiffWriter{b: []byte("MM\x00*\x00\x00\x00\x08")}
+		w.directory([]field{odd, short(0x0112, 6), directory(0x8769, []field{ascii(0x9003, "2026:03:14 09:26:53")}),
+			directory(0x8825, []field{ascii(1, "N"), rationals(2, 52, 1, 31, 1, 1200, 100)})})
+		out[name] = w.b
+	}
+	return out
+}
