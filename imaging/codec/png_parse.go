@@ -110,6 +110,11 @@ func (l *pngLayout) chunk(name string, body []byte, lim wire.Limits) error {
 		l.data = append(l.data, body)
 		return nil
 	case "iCCP", "cICP", "sRGB", "gAMA", "cHRM":
+		if l.palette != nil || l.data != nil {
+			// Too late to count (PNG 5.6): every reader has its colours by now.
+			l.removed.add("colour description", size)
+			return nil
+		}
 		if err := l.source.chunk(name, body); err != nil {
 			return err
 		}

@@ -6,6 +6,7 @@ import (
 	"image"
 	"image/color"
 	"image/png"
+	"slices"
 	"testing"
 
 	"photovault/imaging/codec"
@@ -188,6 +189,21 @@ func TestPNGColoursAreJudged(t *testing.T) {
 			if twice := sanitise(t, a.Renditions[0].Data); !bytes.Equal(twice.Renditions[0].Data, a.Renditions[0].Data) || len(twice.Findings.Removed) != 0 {
 				t.Errorf("%s: sanitising twice differs: %v", name, twice.Findings.Removed)
 			}
+		}
+	}
+}
+
+// What says something of the colours once the picture has begun comes too late for every reader (PNG 5.6).
+func TestPNGColoursThatComeTooLateDoNotCount(t *testing.T) {
+	linear := specimen.Chunk(nil, "gAMA", []byte{0, 1, 0x86, 0xA0})
+	plain := sanitise(t, specimen.PNG(specimen.PNGOptions{}))
+	late := sanitise(t, specimen.PNG(specimen.PNGOptions{Behind: slices.Concat(linear, linear, specimen.ICCP("a name", specimen.LUT()))}))
+	if !late.Findings.CodedDataKept || late.Findings.SourceProfile != "none" || len(late.Findings.Removed) != 1 {
+		t.Errorf("findings %+v", late.Findings)
+	}
+	for i, r := range plain.Renditions {
+		if !bytes.Equal(r.Data, late.Renditions[i].Data) {
+			t.Errorf("%s differs", r.Name)
 		}
 	}
 }
