@@ -15,6 +15,9 @@ const (
 	mSOI, mEOI, mSOS, mDQT, mDNL = 0xD8, 0xD9, 0xDA, 0xDB, 0xDC
 	mDRI, mAPP0, mAPP1, mAPP2    = 0xDD, 0xE0, 0xE1, 0xE2
 	mAPP13, mAPP14, mAPP15, mCOM = 0xED, 0xEE, 0xEF, 0xFE
+
+	mTEM   = 0x01 // alone, like RSTn
+	mSOF55 = 0xF7 // of JPEG-LS (ITU-T T.87 C.1.1), which begins as a JPEG does
 )
 
 // maxScans bounds the scans of one image. Cameras and editors write 1 to 12.
@@ -125,7 +128,7 @@ func parseJPEG(in []byte, why purpose, lim wire.Limits) (*jpegLayout, error) {
 		case marker == mEOI:
 			l.removed.add("trailer", len(in)-pos-2)
 			return l, l.finish()
-		case marker == 0x00, marker >= mRST0 && marker <= mRST7:
+		case marker == 0x00, marker == mTEM, marker >= mRST0 && marker <= mRST7:
 			l.removed.add("between segments", 2)
 			pos += 2
 			continue
@@ -197,6 +200,8 @@ func (l *jpegLayout) segment(marker byte, body []byte, lim wire.Limits) error {
 		return nil
 	case mDNL:
 		return refuse(CodeCoding, "number of lines after the fact (DNL)")
+	case mSOF55:
+		return refuse(CodeCoding, "JPEG-LS")
 	case mDAC, 0xC3, 0xC5, 0xC6, 0xC7, 0xC8, 0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF, 0xDE, 0xDF:
 		return refuse(CodeCoding, "arithmetic, lossless or hierarchical coding (%02X)", marker)
 	}

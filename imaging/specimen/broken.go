@@ -56,6 +56,7 @@ func Malformed() []Broken {
 		{"12 bits", "unsupported_coding", replace(sof+4, 12)},
 		{"arithmetic coding", "unsupported_coding", replace(sof, 0xFF, 0xC9)},
 		{"lossless", "unsupported_coding", replace(sof, 0xFF, 0xC3)},
+		{"JPEG-LS", "unsupported_coding", insert(2, segment(nil, 0xF7, []byte{8, 0, 48, 0, 64, 1, 1, 0x11, 0})...)},
 		{"lines defined later", "unsupported_coding", insert(end, 0xFF, 0xDC, 0, 4, 0, 48)},
 		{"sampling of zero", "corrupt", replace(sof+11, 0)},
 		{"sampling of three", "unsupported_coding", replace(sof+11, 0x31)},

@@ -110,7 +110,7 @@ func decorate(plain []byte, o Options) []byte {
 		out = appendUnusedTables(out, c)
 	}
 	if o.Fill {
-		out = append(append(out, c...), 0xFF, 0xFF, 0xFF)
+		out = append(append(out, c...), 0xFF, 0x01, 0xFF, 0xFF, 0xFF) // TEM, which is alone, and fill bytes
 	}
 	out = append(out, plain[2:len(plain)-2]...)
 	if o.Tail {
