@@ -116,6 +116,13 @@ func New(c Config) *Server {
 func (s *Server) atTheDoor(next fasthttp.RequestHandler) fasthttp.RequestHandler {
 	methods := s.app.Config().RequestMethods
 	return func(f *fasthttp.RequestCtx) {
+		defer func() { // of what is outside of guarded: an error's own answer too
+			if recover() != nil {
+				f.Response.Reset()
+				s.refuse(f, errPanic)
+				f.SetConnectionClose()
+			}
+		}()
 		switch {
 		case !wellFramed(&f.Request.Header):
 			s.refuse(f, errBadRequest)

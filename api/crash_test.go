@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -37,6 +38,80 @@ func TestNoBodyEndsTheProcess(t *testing.T) {
 	if n := s.logged(func(e vault.Logged) bool { return strings.Contains(string(e.Patient), "x") || len(e.Patient) > 36 }); n > 0 {
 		t.Errorf("%d entries name a patient that is no id", n)
 	}
+}
+
+// A text of which nothing is seen is none, and a day that nobody can have
+// meant is none either; neither ends the process, or is kept.
+func TestWhatSaysNothingIsRefused(t *testing.T) {
+	s := newStack(t)
+	patient := s.consented()
+	desk, provider := s.token("front-desk"), s.token("provider")
+	for _, nothing := range []string{"", " ", "\t\n", "\u200b", "\u00a0\u3000", "\u202e\u2066", "\x00"} {
+		s.ask("POST", patientPath(patient, "/emergencies"), provider, api.NewEmergency{Reason: nothing}, odd).problem(422, "field_invalid")
+		s.ask("POST", patientPath(patient, "/restrictions"), desk, api.NewRestriction{Purposes: []consent.Purpose{consent.ForMarketing}, Reason: nothing}, odd).problem(422, "field_invalid")
+		in := s.newAuthorization(patient)
+		in.Description = nothing
+		s.ask("POST", "/v1/authorizations", desk, in, odd).problem(422, "authorization_incomplete")
+		in = s.newAuthorization(patient)
+		in.ExpiresAt, in.ExpiryEvent = nil, nothing
+		s.ask("POST", "/v1/authorizations", desk, in, odd).problem(422, "authorization_incomplete")
+	}
+	west := time.FixedZone("", -12*3600)
+	for _, never := range []time.Time{time.Date(0, 1, 1, 0, 0, 0, 0, time.UTC), time.Date(1, 1, 2, 0, 0, 0, 0, time.UTC),
+		time.Date(1899, 12, 31, 0, 0, 0, 0, time.UTC), time.Date(9999, 12, 31, 23, 0, 0, 0, west)} {
+		for _, draft := range []bool{false, true} {
+			in := s.newAuthorization(patient)
+			in.ExpiresAt, in.Draft = &never, draft
+			if a := s.ask("POST", "/v1/authorizations", desk, in, odd); a.status != 422 {
+				t.Errorf("expires %v, draft %v: %d %s", never, draft, a.status, a.body)
+			}
+		}
+		in := s.newAuthorization(patient)
+		in.SignedAt = &never
+		s.ask("POST", "/v1/authorizations", desk, in, odd).problem(422, "authorization_incomplete")
+		s.ask("POST", patientPath(patient, "/restrictions"), desk,
+			api.NewRestriction{Purposes: []consent.Purpose{consent.ForMarketing}, Reason: "asked", ReceivedAt: never}, odd).problem(422, "field_invalid")
+	}
+	if list := into[api.ConsentList](s.ask("GET", "/v1/consents?patient="+string(patient), desk, nil), 200); len(list.Authorizations) > 0 || len(list.Events) > 1 {
+		t.Errorf("kept beside the assignment: %+v %+v", list.Authorizations, list.Events)
+	}
+}
+
+// once panics the first time that something is logged.
+type once struct {
+	slog.Handler
+	done atomic.Bool
+}
+
+func (o *once) Enabled(context.Context, slog.Level) bool { return true }
+
+func (o *once) Handle(context.Context, slog.Record) error {
+	if !o.done.Swap(true) {
+		panic("the first record")
+	}
+	return nil
+}
+
+func TestAPanicOutsideOfAHandlerEndsNoMoreThanItsConnection(t *testing.T) {
+	s := newStack(t)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	s.must(err)
+	ctx, end := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	server := api.New(api.Config{Service: s.service, Auth: s.auth, TLS: s.ca.server, Version: "test",
+		Logger: slog.New(&once{Handler: slog.DiscardHandler})})
+	go func() { ended <- server.Serve(ctx, l, time.Second) }()
+	s.address = l.Addr().String()
+	w := s.dial(0)
+	w.send("", "GET /healthz HTTP/1.1", "Host: x")
+	w.answer("GET").problem(500, "internal")
+	w.ended()
+	w = s.dial(0)
+	w.send("", "GET /healthz HTTP/1.1", "Host: x")
+	w.answer("GET").ok(200)
+	s.must(w.Close())
+	end()
+	s.must(<-ended)
 }
 
 // A range that leaves nothing out is the photo: it uses the token up.

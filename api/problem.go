@@ -112,9 +112,9 @@ func problem(err error) *Problem {
 	case errors.As(err, &notReady):
 		p.Dependencies = dependencies(notReady.Dependencies)
 	case p.Status == 503: // a refusal that could not be logged is no answer
-	case errors.As(err, &denied):
+	case errors.As(err, &denied) && len(denied.Refusals) > 0:
 		p.Code, p.Refusals, p.Detail = denied.Refusals[0].Code, denied.Refusals, denied.Refusals[0].Sentence
-	case errors.As(err, &invalid):
+	case errors.As(err, &invalid) && len(invalid.Defects) > 0:
 		p.Code, p.Defects = invalid.Code, invalid.Defects
 		p.Detail = invalid.Defects[0].Field + ": " + invalid.Defects[0].Sentence
 	case errors.As(err, &conflict):

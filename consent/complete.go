@@ -29,11 +29,11 @@ func (a *Authorization) Defects(now time.Time) []Defect {
 			d = append(d, Defect{field, paragraph, sentence})
 		}
 	}
-	need(!blank(a.Description), "description", "164.508(c)(1)(i)",
+	need(!Blank(a.Description), "description", "164.508(c)(1)(i)",
 		"Say in the patient's words which photos this is about.")
 	need(a.Scope.AllPhotos != (a.Scope.named() > 0) && !(a.Scope.MaskedOnly && a.Scope.Original), "scope", "164.508(c)(1)(i)",
 		"Name the photos, sets or treatments it covers, or say that it covers all photos; one of the two.")
-	need(!blank(a.Discloser), "discloser", "164.508(c)(1)(ii)",
+	need(!Blank(a.Discloser), "discloser", "164.508(c)(1)(ii)",
 		"Name who may give the photos out, usually the practice.")
 	need(list(a.Recipients), "recipients", "164.508(c)(1)(iii)",
 		"Name everyone who may receive the photos.")
@@ -41,13 +41,13 @@ func (a *Authorization) Defects(now time.Time) []Defect {
 		"Name each purpose the photos may be used for.")
 	need(list(a.Channels) && !slices.ContainsFunc(a.Channels, func(c string) bool { return !slices.Contains(Channels, c) }),
 		"channels", "164.508(c)(1)(iv)", channelSentence)
-	need(!a.ExpiresAt.IsZero() != !blank(a.ExpiryEvent), "expires_at", "164.508(c)(1)(v)",
+	need(!a.ExpiresAt.IsZero() != !Blank(a.ExpiryEvent) && (a.ExpiresAt.IsZero() || Dated(a.ExpiresAt)), "expires_at", "164.508(c)(1)(v)",
 		"Give a date on which it expires, or an event that ends it; one of the two.")
-	need(!blank(a.Signer.Name), "signer.name", "164.508(c)(1)(vi)",
+	need(!Blank(a.Signer.Name), "signer.name", "164.508(c)(1)(vi)",
 		"Say who signed.")
-	need(!a.Signer.IsRepresentative || !blank(a.Signer.Authority), "signer.authority", "164.508(c)(1)(vi)",
+	need(!a.Signer.IsRepresentative || !Blank(a.Signer.Authority), "signer.authority", "164.508(c)(1)(vi)",
 		"A representative signed: describe the authority to act for the patient.")
-	need(!a.SignedAt.IsZero() && !a.SignedAt.After(now), "signed_at", "164.508(c)(1)(vi)",
+	need(Dated(a.SignedAt) && !a.SignedAt.After(now), "signed_at", "164.508(c)(1)(vi)",
 		"Give the date of the signature; it cannot lie in the future.")
 	need(a.Statements.RightToRevoke, "statements.right_to_revoke", "164.508(c)(2)(i)",
 		"The document must say that the patient can revoke it in writing, and how.")
@@ -55,7 +55,7 @@ func (a *Authorization) Defects(now time.Time) []Defect {
 		"The document must say that treatment does not depend on signing.")
 	need(a.Statements.Redisclosure, "statements.redisclosure", "164.508(c)(2)(iii)",
 		"The document must say that who receives a photo may pass it on.")
-	need(!a.CopyGivenAt.IsZero() && !a.CopyGivenAt.After(now), "copy_given_at", "164.508(c)(4)",
+	need(Dated(a.CopyGivenAt) && !a.CopyGivenAt.After(now), "copy_given_at", "164.508(c)(4)",
 		"Give the patient a copy of the signed document and record when.")
 	need(bounded(a.Description, MaxText) && bounded(a.ExpiryEvent, MaxText) && bounded(a.Discloser, MaxName) &&
 		bounded(a.Signer.Name, MaxName) && bounded(a.Signer.Authority, MaxText) &&
@@ -65,11 +65,16 @@ func (a *Authorization) Defects(now time.Time) []Defect {
 	return d
 }
 
-// Storable reports whether a draft may be kept: its texts and lists have their
-// bounds, whatever it lacks.
+// Storable reports whether a draft may be kept: its texts, lists and dates have
+// their bounds, whatever it lacks.
 func (a *Authorization) Storable() bool {
 	for _, s := range [][]string{a.Recipients, a.Purposes, a.Channels} {
 		if len(s) > MaxItems || slices.ContainsFunc(s, func(v string) bool { return !bounded(v, MaxName) }) {
+			return false
+		}
+	}
+	for _, t := range []time.Time{a.ExpiresAt, a.SignedAt, a.CopyGivenAt} {
+		if !t.IsZero() && !Dated(t) {
 			return false
 		}
 	}
@@ -88,13 +93,13 @@ func document(s string) bool {
 // Defects returns what the clinical consent lacks.
 func (c *Clinical) Defects(now time.Time) []Defect {
 	var d []Defect
-	if blank(c.Signer.Name) || !bounded(c.Signer.Name, MaxName) {
+	if Blank(c.Signer.Name) || !bounded(c.Signer.Name, MaxName) {
 		d = append(d, Defect{"signer.name", "164.506(b)", "Say who signed."})
 	}
-	if c.Signer.IsRepresentative && (blank(c.Signer.Authority) || !bounded(c.Signer.Authority, MaxText)) {
+	if c.Signer.IsRepresentative && (Blank(c.Signer.Authority) || !bounded(c.Signer.Authority, MaxText)) {
 		d = append(d, Defect{"signer.authority", "164.502(g)", "A representative signed: describe the authority to act for the patient."})
 	}
-	if c.SignedAt.IsZero() || c.SignedAt.After(now) {
+	if !Dated(c.SignedAt) || c.SignedAt.After(now) {
 		d = append(d, Defect{"signed_at", "164.506(b)", "Give the date of the signature; it cannot lie in the future."})
 	}
 	if !document(c.Document) {
@@ -105,7 +110,7 @@ func (c *Clinical) Defects(now time.Time) []Defect {
 
 // list: at least one entry, none blank or overlong.
 func list(items []string) bool {
-	return len(items) > 0 && !slices.ContainsFunc(items, func(s string) bool { return blank(s) || !bounded(s, MaxName) })
+	return len(items) > 0 && !slices.ContainsFunc(items, func(s string) bool { return Blank(s) || !bounded(s, MaxName) })
 }
 
 func bounded(s string, n int) bool { return len(s) <= n }

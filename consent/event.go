@@ -155,7 +155,7 @@ func (r *Record) Accepts(e *Event) EventRefusal {
 			return EventSubjectUnknown
 		}
 	case Restricted:
-		if len(e.Purposes) == 0 || blank(e.Reason) || slices.ContainsFunc(e.Purposes, func(p Purpose) bool { return !slices.Contains(Purposes, p) }) {
+		if len(e.Purposes) == 0 || Blank(e.Reason) || slices.ContainsFunc(e.Purposes, func(p Purpose) bool { return !slices.Contains(Purposes, p) }) {
 			return EventIncomplete
 		}
 		return "" // several may stand beside each other
@@ -172,7 +172,7 @@ func (r *Record) Accepts(e *Event) EventRefusal {
 		}
 		return ""
 	case Emergency:
-		if blank(e.Reason) {
+		if Blank(e.Reason) {
 			return EventIncomplete
 		}
 		return ""

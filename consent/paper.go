@@ -72,8 +72,8 @@ func (t *Template) Defects() []Defect {
 		}
 	}
 	need(t.Kind == TemplateOfAuthorization || t.Kind == TemplateOfClinical, "kind", "", "Say what is signed on it: authorization, or clinical.")
-	need(!blank(t.Name) && bounded(t.Name, MaxName), "name", "", "Give the template a name, at most 200 bytes.")
-	need(!blank(t.Text) && bounded(t.Text, MaxTemplate), "text", "164.508(c)(3)", "Give the text that the patient reads, at most 40,000 bytes.")
+	need(!Blank(t.Name) && bounded(t.Name, MaxName), "name", "", "Give the template a name, at most 200 bytes.")
+	need(!Blank(t.Text) && bounded(t.Text, MaxTemplate), "text", "164.508(c)(3)", "Give the text that the patient reads, at most 40,000 bytes.")
 	var taken []string
 	c := &t.Clauses
 	for _, c := range []struct {

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"photovault/vault/canon"
 	"photovault/vault/id"
@@ -272,4 +273,15 @@ func (r *Record) compoundWith(a *Authorization) *Clinical {
 	return nil
 }
 
-func blank(s string) bool { return strings.TrimSpace(s) == "" }
+// Blank reports whether a text shows nothing: space, or what is not seen at all.
+func Blank(s string) bool {
+	return !strings.ContainsFunc(s, func(r rune) bool { return unicode.IsPrint(r) && r != ' ' })
+}
+
+// Dated reports whether the instant is one that somebody can have meant, and
+// that every format of records holds: RFC 3339 has four digits for the year,
+// also after the instant was moved to UTC.
+func Dated(t time.Time) bool {
+	y := t.UTC().Year()
+	return 1900 <= y && y <= 9999
+}

@@ -63,7 +63,7 @@ type Confirmation struct {
 func (c *Confirmation) Defects(t *Takedown, now time.Time) []Defect {
 	var d []Defect
 	switch {
-	case blank(c.Text) && c.Document == "":
+	case Blank(c.Text) && c.Document == "":
 		d = append(d, Defect{"text", "164.530(j)(1)", "Say how you know that it came down, or give the SHA-256 of a document that shows it."})
 	case !bounded(c.Text, MaxText):
 		d = append(d, Defect{"text", "", "The text has at most 4,000 bytes."})

@@ -120,11 +120,13 @@ func (s *Service) append(ctx context.Context, who consent.Principal, h Happening
 
 func (h *Happening) check(now time.Time) error {
 	switch {
+	case !h.Received.IsZero() && !consent.Dated(h.Received):
+		return invalid("received_at", "Give a day in four digits of a year, from 1900 on.")
 	case h.Received.After(now):
 		return invalid("received_at", "It cannot have been received in the future.")
 	case len(h.Reason) > consent.MaxText:
 		return invalid("reason", "A reason has at most 4,000 bytes.")
-	case (h.Kind == consent.Restricted || h.Kind == consent.Emergency) && h.Reason == "":
+	case (h.Kind == consent.Restricted || h.Kind == consent.Emergency) && consent.Blank(h.Reason):
 		return invalid("reason", "Give the reason.")
 	case h.Kind == consent.Restricted && len(h.Purposes) == 0:
 		return invalid("purposes", "Say what the photos may not be used for: clinical, teaching, marketing.")

@@ -261,7 +261,8 @@ func (c *practice) AddEvent(ctx context.Context, ev *consent.Event, e *audit.Ent
 		case consent.EventSubjectUnknown:
 			return vault.ErrNotFound
 		default:
-			return &vault.InvalidError{Code: "event_incomplete"}
+			return &vault.InvalidError{Code: "event_incomplete", Defects: []consent.Defect{{Field: "event",
+				Sentence: "Something that this event must say is missing, or is not what it can be."}}}
 		}
 	})
 }
