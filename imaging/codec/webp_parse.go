@@ -185,6 +185,11 @@ func (l *webpLayout) finish(canvas []byte, lim wire.Limits) error {
 		return refuse(CodeCorrupt, "no picture")
 	}
 	if canvas != nil && canvas[0]&2 == 0 {
+		if canvas[0]&0x10 == 0 && l.alpha != nil {
+			// A still picture whose canvas knows of no transparency is shown without.
+			l.removed.add("alpha channel", len(l.alpha)+8)
+			l.alpha = nil
+		}
 		w, h := int(uint24(canvas[4:]))+1, int(uint24(canvas[7:]))+1
 		if w != l.width || h != l.height {
 			return refuse(CodeCorrupt, "a canvas of another size than the picture")

@@ -7,12 +7,14 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"golang.org/x/image/webp"
 
 	"photovault/imaging/codec"
+	"photovault/imaging/internal/wire"
 	"photovault/imaging/specimen"
 )
 
@@ -81,6 +83,27 @@ func TestEveryKindOfWebPKeepsItsPixels(t *testing.T) {
 		})
 	}
 	t.Logf("pixels identical: %d of %d", kept, len(specimen.WebPs()))
+}
+
+// Browsers show a still picture without its transparency where the canvas knows of none: what they do not show
+// is not delivered either.
+func TestTransparencyThatTheCanvasDeniesGoes(t *testing.T) {
+	denied := bytes.Clone(specimen.WebPs()["alpha.webp"])
+	denied[20] &^= specimen.WebPAlpha
+	without := specimen.WebPChunks(denied)
+	without = slices.DeleteFunc(without, func(c []byte) bool { return string(c[:4]) == "ALPH" })
+	if len(without) != 2 {
+		t.Fatalf("%d chunks", len(without))
+	}
+	got, want := sanitise(t, denied), sanitise(t, specimen.WebPFile(without...))
+	if !slices.ContainsFunc(got.Findings.Removed, func(r wire.Removed) bool { return r.Kind == "alpha channel" }) {
+		t.Errorf("removed: %v", got.Findings.Removed)
+	}
+	for i, r := range want.Renditions {
+		if !bytes.Equal(got.Renditions[i].Data, r.Data) {
+			t.Errorf("%s differs", r.Name)
+		}
+	}
 }
 
 // Pictures that have to be turned come out as PNG: what dwebp shows, turned, to within its rounding.
