@@ -45,7 +45,7 @@ func native(t testing.TB, in []byte, from, to string, command func(from, to stri
 
 // heicPhotos are specimens in all ways to turn them, and real photos where there are some.
 func heicPhotos(t testing.TB) map[string][]byte {
-	all := map[string][]byte{"cut": specimen.HEIC(specimen.HEICOptions{Clap: []int32{80, 1, 60, 1, 0, 1, 0, 1}})}
+	all := map[string][]byte{"cut": specimen.HEIC(specimen.HEICOptions{Clap: []int32{158, 1, 118, 1, -1, 1, -1, 1}})}
 	for turn := range 4 {
 		for mirror := range 3 {
 			o := specimen.FullHEIC([]string{"420", "grid", "limited-709"}[(turn+mirror)%3], 1)

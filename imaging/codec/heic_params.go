@@ -57,8 +57,11 @@ func (s *paramSets) sequence(nal []byte) error {
 		if s.chroma == 1 {
 			uy = 2
 		}
-		s.width -= ux * (r.upTo(maxHEVCSide) + r.upTo(maxHEVCSide))
-		s.height -= uy * (r.upTo(maxHEVCSide) + r.upTo(maxHEVCSide))
+		left, right := ux*r.upTo(maxHEVCSide), ux*r.upTo(maxHEVCSide)
+		top, bottom := uy*r.upTo(maxHEVCSide), uy*r.upTo(maxHEVCSide)
+		s.width -= left + right
+		s.height -= top + bottom
+		s.loose = hides(left, left+right, top, top+bottom)
 	}
 	s.bits, s.chromaBits = 8+r.upTo(8), 8+r.upTo(8)
 	pocBits := 4 + r.upTo(12)

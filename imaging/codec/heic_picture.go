@@ -47,6 +47,13 @@ type turning struct {
 	value byte   // quarter turns against the clock; 0 top and bottom change places, 1 left and right
 }
 
+// hides reports that what is cut off of a coded picture can be more than padding: at its left or upper edge, where
+// no encoder pads, or as much as a coding tree unit (at most 64×64 samples, ITU-T H.265 7.4.3.2.1). Whoever cuts
+// a face out of a photo in this way leaves it in the file.
+func hides(left, across, top, down int) bool {
+	return left != 0 || top != 0 || across >= 64 || down >= 64
+}
+
 // clap is a clean aperture (ISO/IEC 14496-12, 12.1.4) that falls on whole pixels.
 type clap struct{ x, y, w, h int }
 
@@ -274,6 +281,7 @@ func (l *heicLayout) transformations(it *heifItem) error {
 			if l.crop, err = readClap(&c, l.width, l.height); err != nil {
 				return err
 			}
+			l.loose = l.loose || l.crop != nil && hides(l.crop.x, l.width-l.crop.w, l.crop.y, l.height-l.crop.h)
 		case "pasp":
 			if h, v := c.u32(), c.u32(); c.bad || h != v {
 				return refuse(CodeCoding, "pixels that are not square")

@@ -194,18 +194,22 @@ func TestCleanAperture(t *testing.T) {
 	for name, c := range map[string]struct {
 		clap []int32
 		want image.Rectangle
+		kept bool // else what was cut off would be in the file still
 		code string
 	}{
-		"all":            {[]int32{160, 1, 120, 1, 0, 1, 0, 1}, image.Rect(0, 0, 160, 120), "accepted"},
-		"the middle":     {[]int32{80, 1, 60, 1, 0, 1, 0, 1}, image.Rect(40, 30, 120, 90), "accepted"},
-		"odd edges":      {[]int32{79, 1, 61, 1, 1, 2, 1, 2}, image.Rect(41, 30, 120, 91), "accepted"},
-		"left upper":     {[]int32{158, 1, 118, 1, -1, 1, -1, 1}, image.Rect(0, 0, 158, 118), "accepted"},
-		"halves, halved": {[]int32{160, 2, 120, 2, 0, 7, 0, 9}, image.Rect(40, 30, 120, 90), "accepted"},
-		"half a pixel":   {[]int32{80, 1, 60, 1, 1, 2, 0, 1}, image.Rectangle{}, "unsupported_coding"},
-		"outside":        {[]int32{80, 1, 60, 1, 90, 1, 0, 1}, image.Rectangle{}, "corrupt"},
-		"nothing":        {[]int32{0, 1, 60, 1, 0, 1, 0, 1}, image.Rectangle{}, "corrupt"},
-		"over nothing":   {[]int32{80, 0, 60, 1, 0, 1, 0, 1}, image.Rectangle{}, "corrupt"},
-		"vast":           {[]int32{1 << 30, 1, 1 << 30, 1, 0, 1, 0, 1}, image.Rectangle{}, "corrupt"},
+		"all":            {[]int32{160, 1, 120, 1, 0, 1, 0, 1}, image.Rect(0, 0, 160, 120), true, "accepted"},
+		"the middle":     {[]int32{80, 1, 60, 1, 0, 1, 0, 1}, image.Rect(40, 30, 120, 90), false, "accepted"},
+		"odd edges":      {[]int32{79, 1, 61, 1, 1, 2, 1, 2}, image.Rect(41, 30, 120, 91), false, "accepted"},
+		"left upper":     {[]int32{158, 1, 118, 1, -1, 1, -1, 1}, image.Rect(0, 0, 158, 118), true, "accepted"},
+		"right lower":    {[]int32{158, 1, 118, 1, 1, 1, 1, 1}, image.Rect(2, 2, 160, 120), false, "accepted"},
+		"padding":        {[]int32{97, 1, 57, 1, -63, 2, -63, 2}, image.Rect(0, 0, 97, 57), true, "accepted"},
+		"more than that": {[]int32{96, 1, 120, 1, -32, 1, 0, 1}, image.Rect(0, 0, 96, 120), false, "accepted"},
+		"halves, halved": {[]int32{160, 2, 120, 2, 0, 7, 0, 9}, image.Rect(40, 30, 120, 90), false, "accepted"},
+		"half a pixel":   {[]int32{80, 1, 60, 1, 1, 2, 0, 1}, image.Rectangle{}, false, "unsupported_coding"},
+		"outside":        {[]int32{80, 1, 60, 1, 90, 1, 0, 1}, image.Rectangle{}, false, "corrupt"},
+		"nothing":        {[]int32{0, 1, 60, 1, 0, 1, 0, 1}, image.Rectangle{}, false, "corrupt"},
+		"over nothing":   {[]int32{80, 0, 60, 1, 0, 1, 0, 1}, image.Rectangle{}, false, "corrupt"},
+		"vast":           {[]int32{1 << 30, 1, 1 << 30, 1, 0, 1, 0, 1}, image.Rectangle{}, false, "corrupt"},
 	} {
 		in := specimen.HEIC(specimen.HEICOptions{Clap: c.clap})
 		if got := code(in); got != c.code {
@@ -216,12 +220,42 @@ func TestCleanAperture(t *testing.T) {
 		}
 		a := sanitise(t, in)
 		got := decode(t, a.Renditions[1].Data)
-		if got.Bounds().Size() != c.want.Size() || !a.Findings.CodedDataKept {
-			t.Errorf("%s: %v", name, got.Bounds())
+		if got.Bounds().Size() != c.want.Size() || a.Findings.CodedDataKept != c.kept {
+			t.Errorf("%s: %v, kept: %v", name, got.Bounds(), a.Findings.CodedDataKept)
 			continue
+		}
+		if o := a.Renditions[0]; !c.kept && (o.ContentType != "image/jpeg" || decode(t, o.Data).Bounds().Size() != c.want.Size()) {
+			t.Errorf("%s: the original is %s of %d×%d pixels", name, o.ContentType, o.Width, o.Height)
 		}
 		part := whole.(*image.YCbCr).SubImage(c.want)
 		if p := psnr(t, part, got); p < 30 {
+			t.Errorf("%s: %.1f dB from the part it should show", name, p)
+		}
+	}
+}
+
+// What the coded data's own window cuts off is there all the same: only as much as encoders pad is kept.
+func TestWindowThatHidesPartOfAPicture(t *testing.T) {
+	hevc(t)
+	whole := decode(t, sanitise(t, specimen.HEIC(specimen.HEICOptions{})).Renditions[1].Data)
+	for name, c := range map[string]struct {
+		window [4]int
+		want   image.Rectangle
+		kept   bool
+	}{
+		"nothing":        {[4]int{}, image.Rect(0, 0, 160, 120), true},
+		"padding":        {[4]int{0, 31, 0, 31}, image.Rect(0, 0, 98, 58), true},
+		"more than that": {[4]int{0, 32, 0, 0}, image.Rect(0, 0, 96, 120), false},
+		"left":           {[4]int{1, 0, 0, 0}, image.Rect(2, 0, 160, 120), false},
+		"above":          {[4]int{0, 0, 20, 1}, image.Rect(0, 40, 160, 118), false},
+	} {
+		a := sanitise(t, specimen.HEIC(specimen.HEICOptions{Window: &c.window}))
+		got := decode(t, a.Renditions[1].Data)
+		if got.Bounds().Size() != c.want.Size() || a.Findings.CodedDataKept != c.kept || (a.Renditions[0].ContentType == "image/heic") != c.kept {
+			t.Errorf("%s: %v, kept: %v", name, got.Bounds(), a.Findings.CodedDataKept)
+			continue
+		}
+		if p := psnr(t, whole.(*image.YCbCr).SubImage(c.want), got); p < 30 {
 			t.Errorf("%s: %.1f dB from the part it should show", name, p)
 		}
 	}

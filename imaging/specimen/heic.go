@@ -23,6 +23,7 @@ type HEICOptions struct {
 	Turn    int     // quarter turns against the clock (irot)
 	Mirror  int     // 1: top and bottom change places, 2: left and right (imir)
 	Clap    []int32 // clean aperture: eight numbers
+	Window  *[4]int // what a 4:2:0 picture's own parameters cut off, in pairs of samples: left, right, top, bottom
 	NCLX    []int   // primaries, transfer, matrix, 1 for full range
 	EXIFAt  string  // before (the default), inside or after the picture's data
 	Idat    bool    // the picture's data lies in the meta box
@@ -250,7 +251,11 @@ func (f *heifFile) split(data []byte) [][]byte {
 
 // codedItem adds an item for a coded picture.
 func (f *heifFile) codedItem(name string, more ...int) int {
-	p := f.o.chatter(readCoded(name), f.canary)
+	p := readCoded(name)
+	if f.o.Window != nil {
+		p = withWindow(p, *f.o.Window)
+	}
+	p = f.o.chatter(p, f.canary)
 	it := &heifItem{kind: "hvc1", parts: f.split(p.data)}
 	it.props = append([]int{-f.prop(isoBox("hvcC", p.config)), f.prop(ispe(p.width, p.height))}, more...)
 	if f.o.Idat {
