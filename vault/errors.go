@@ -35,7 +35,7 @@ var (
 	// ErrTooLarge: more bytes than declared or allowed.
 	ErrTooLarge = errors.New("vault: too large")
 	// ErrBroken: a stored photo failed authentication. Nothing was released.
-	ErrBroken = errors.New("vault: stored photo failed authentication")
+	ErrBroken = errors.New("vault: what is stored failed authentication")
 	// ErrVolume: the account has asked for as many photos as it may; see VolumeError.
 	ErrVolume = errors.New("vault: too many photos")
 	// ErrUnavailable: a store or the key service does not answer; retry later.

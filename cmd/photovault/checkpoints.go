@@ -43,7 +43,10 @@ func (f checkpointFiles) Newest(p id.Practice) (*audit.Checkpoint, error) {
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
-	if err == nil && c.Practice != p {
+	if err != nil {
+		return nil, fmt.Errorf("the checkpoint is damaged; restore it from its backup: %w", err)
+	}
+	if c.Practice != p {
 		err = fmt.Errorf("%s is of another practice", f.file(p))
 	}
 	return &c, err

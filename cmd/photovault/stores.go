@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -95,7 +96,9 @@ func (s *stores) openKeys(ctx context.Context, c *config.Config) error {
 		if data == "." || data == "" {
 			continue
 		}
-		if err := localkek.CheckOutside(local.File, data); err != nil {
+		if err := localkek.CheckOutside(local.File, data); errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("%s, or the folder of %s, is missing; restore it from its backup, or mount it: %w", data, local.File, err)
+		} else if err != nil {
 			return err
 		}
 	}
@@ -125,6 +128,9 @@ func (s *stores) openCatalog(ctx context.Context, c *config.Config) (err error) 
 		}
 	} else {
 		s.catalog, err = catalog.OpenSQLite(ctx, c.Catalog.SQLite, s.keys, catalogOptions(c))
+		if errors.Is(err, vault.ErrBroken) {
+			err = fmt.Errorf("%s is damaged, or not this vault's; restore it and its .keys from one backup: %w", c.Catalog.SQLite, err)
+		}
 	}
 	if err == nil {
 		s.closers = append(s.closers, s.catalog)
