@@ -254,31 +254,37 @@ func (l *heicLayout) kinds(primary *heifItem) map[uint32]string {
 	return out
 }
 
-// readMetadata reads the few facts that the receipt states, from the items that describe the picture.
+// readMetadata reads the few facts that the receipt states, from the items that describe the picture. Many
+// items may claim the same bytes, so what is read of all together is bounded as well.
 func (l *heicLayout) readMetadata() {
+	left := 4 * maxFacts
 	for _, it := range l.h.items {
-		xmp := it.kind == "mime" && it.mime == "application/rdf+xml"
-		if it.kind != "Exif" && !xmp {
-			continue
-		}
-		var p []byte
-		for _, s := range l.h.loose(it) {
-			if p = append(p, l.h.in[s.from:s.to]...); len(p) > maxFacts {
-				break
+		switch {
+		case it.kind == "mime" && it.mime == "application/rdf+xml" && !l.xmpGPS:
+			p := l.h.facts(it, left)
+			left -= len(p)
+			l.xmpGPS = bytes.Contains(p, []byte("GPSLatitude"))
+		case it.kind == "Exif" && l.tiff == nil && !l.exifBad:
+			p := l.h.facts(it, left)
+			left -= len(p)
+			// ISO/IEC 23008-12 A.2.1: how far behind this field the TIFF header begins.
+			if len(p) < 4 || len(p) > maxFacts || uint64(binary.BigEndian.Uint32(p)) > uint64(len(p)-4) {
+				l.exifBad = true
+				continue
 			}
+			l.tiff = p[4+binary.BigEndian.Uint32(p):]
 		}
-		if xmp {
-			l.xmpGPS = l.xmpGPS || bytes.Contains(p, []byte("GPSLatitude"))
-			continue
-		}
-		if l.tiff != nil || l.exifBad {
-			continue
-		}
-		// ISO/IEC 23008-12 A.2.1: how far behind this field the TIFF header begins.
-		if len(p) < 4 || len(p) > maxFacts || uint64(binary.BigEndian.Uint32(p)) > uint64(len(p)-4) {
-			l.exifBad = true
-			continue
-		}
-		l.tiff = p[4+binary.BigEndian.Uint32(p):]
 	}
+}
+
+// facts returns the data of an item, no more than left, and one byte more than maxFacts where it is longer.
+func (h *heif) facts(it *heifItem, left int) (p []byte) {
+	most := min(maxFacts+1, left)
+	for _, s := range h.loose(it) {
+		if len(p) == most {
+			break
+		}
+		p = append(p, h.in[s.from:min(s.to, s.from+most-len(p))]...)
+	}
+	return p
 }

@@ -169,6 +169,17 @@ func turnedBy(m image.Image, turn, mirror int) image.Image {
 	return out
 }
 
+// A position is looked for in so much of a file and no more, or items that claim the same bytes would be a bomb.
+func TestWhatHEICSaysOfItselfIsReadWithinBounds(t *testing.T) {
+	hevc(t)
+	for packets, gps := range map[int]bool{0: true, 2: true, 6: false} {
+		a := sanitise(t, specimen.HEIC(specimen.HEICOptions{Options: specimen.Options{XMP: true}, Packets: packets}))
+		if a.Findings.HadGPS != gps || !a.Findings.CodedDataKept {
+			t.Errorf("%d MB ahead: findings %+v", packets, a.Findings)
+		}
+	}
+}
+
 func TestHEICIsTurnedWithoutLoss(t *testing.T) {
 	hevc(t)
 	upright := sanitise(t, specimen.HEIC(specimen.HEICOptions{}))

@@ -137,21 +137,31 @@ const xmpKeyword = "XML:com.adobe.xmp\x00"
 
 func isXMPChunk(body []byte) bool { return bytes.HasPrefix(body, []byte(xmpKeyword)) }
 
-// mentionsGPS looks for a position in an iTXt chunk of XMP (PNG 11.3.3.4), compressed or not, as far as
-// a megabyte.
-func mentionsGPS(body []byte) bool {
+// Bounds of what is inflated to look for a position: of one packet, and of all together. Making ready to inflate
+// one costs as much as packetCost bytes do.
+const (
+	maxPacket  = 1 << 20
+	maxPackets = 4 << 20
+	packetCost = 64 << 10
+)
+
+// mentionsGPS looks for a position in an iTXt chunk of XMP (PNG 11.3.3.4), compressed or not, within bounds: a
+// thousand packets of a kilobyte can inflate to a gigabyte.
+func (l *pngLayout) mentionsGPS(body []byte) bool {
 	rest := body[len(xmpKeyword):]
 	if len(rest) > 2 && rest[0] == 1 {
 		// Flag and method, then language and translated keyword, each ended by a zero.
 		parts := bytes.SplitN(rest[2:], []byte{0}, 3)
-		if len(parts) < 3 {
+		if len(parts) < 3 || l.inflated >= maxPackets {
 			return false
 		}
+		l.inflated += packetCost
 		z, err := zlib.NewReader(bytes.NewReader(parts[2]))
 		if err != nil {
 			return false
 		}
-		rest, _ = io.ReadAll(io.LimitReader(z, 1<<20)) // as far as it can be read
+		rest, _ = io.ReadAll(io.LimitReader(z, maxPacket)) // as far as it can be read
+		l.inflated += len(rest)
 	}
 	return bytes.Contains(rest, []byte("GPSLatitude"))
 }

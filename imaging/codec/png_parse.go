@@ -37,6 +37,7 @@ type pngLayout struct {
 	profiled, described int
 	exif                []byte
 	xmpGPS              bool
+	inflated            int // bytes of XMP, to look for a position
 	removed             removals
 	size                int // of the input
 }
@@ -144,7 +145,7 @@ func (l *pngLayout) kindOf(name string, body []byte) string {
 	switch name {
 	case "tEXt", "zTXt", "iTXt":
 		if isXMPChunk(body) {
-			l.xmpGPS = l.xmpGPS || mentionsGPS(body)
+			l.xmpGPS = l.xmpGPS || l.mentionsGPS(body)
 			return "XMP"
 		}
 		return "text"

@@ -2,12 +2,14 @@ package codec_test
 
 import (
 	"bytes"
+	"compress/zlib"
 	"fmt"
 	"image"
 	"image/color"
 	"image/png"
 	"slices"
 	"testing"
+	"time"
 
 	"photovault/imaging/codec"
 	"photovault/imaging/specimen"
@@ -189,6 +191,26 @@ func TestPNGColoursAreJudged(t *testing.T) {
 			if twice := sanitise(t, a.Renditions[0].Data); !bytes.Equal(twice.Renditions[0].Data, a.Renditions[0].Data) || len(twice.Findings.Removed) != 0 {
 				t.Errorf("%s: sanitising twice differs: %v", name, twice.Findings.Removed)
 			}
+		}
+	}
+}
+
+// A thousand packets of a kilobyte each would inflate to a gigabyte.
+func TestPacketsOfXMPAreInflatedWithinBounds(t *testing.T) {
+	packet := func(text []byte) []byte {
+		var b bytes.Buffer
+		z := zlib.NewWriter(&b)
+		_, _ = z.Write(text)
+		_ = z.Close()
+		return specimen.Chunk(nil, "iTXt", append([]byte("XML:com.adobe.xmp\x00\x01\x00\x00\x00"), b.Bytes()...))
+	}
+	blank, position := packet(make([]byte, 1<<20)), packet([]byte(`exif:GPSLatitude="52,31.2N"`))
+	for packets, gps := range map[int]bool{0: true, 2: true, 800: false} {
+		in := specimen.PNG(specimen.PNGOptions{Chunks: append(bytes.Repeat(blank, packets), position...)})
+		before := cpuTime()
+		f := sanitise(t, in).Findings
+		if d := cpuTime() - before; f.HadGPS != gps || d > time.Second {
+			t.Errorf("%d packets in %d bytes: a position: %v, after %v", packets, len(in), f.HadGPS, d)
 		}
 	}
 }

@@ -38,6 +38,7 @@ type HEICOptions struct {
 	Gaps       bool   // bytes between and behind items in the media data
 	Messages   bool   // SEI, delimiters, filler and undefined NAL units, in the data and in the configuration
 	ZeroWords  bool   // what may follow a slice
+	Packets    int    // so many megabytes of XMP that says nothing, ahead of what XMP there is
 	Wide       bool   // 64-bit box sizes, wide item ids
 	Alpha      bool   // an auxiliary picture of transparency
 	Sequence   bool   // brands of a sequence

@@ -13,6 +13,9 @@ func (f *heifFile) metadata() {
 		it.early, it.late = o.EXIFAt == "" || o.EXIFAt == "before", o.EXIFAt == "after"
 		f.refer("cdsc", f.add(it), f.primary)
 	}
+	for range o.Packets {
+		f.add(&heifItem{kind: "mime", extra: []byte("application/rdf+xml\x00"), parts: [][]byte{make([]byte, 1<<20)}})
+	}
 	if o.XMP {
 		packet := `<x:xmpmeta xmlns:x="adobe:ns:meta/" exif:GPSLatitude="52,31.2N">` + string(f.canary) +
 			base64.StdEncoding.EncodeToString(f.canary) + `</x:xmpmeta>`
