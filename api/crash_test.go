@@ -49,6 +49,8 @@ func TestWhatSaysNothingIsRefused(t *testing.T) {
 	for _, nothing := range []string{"", " ", "\t\n", "\u200b", "\u00a0\u3000", "\u202e\u2066", "\x00"} {
 		s.ask("POST", patientPath(patient, "/emergencies"), provider, api.NewEmergency{Reason: nothing}, odd).problem(422, "field_invalid")
 		s.ask("POST", patientPath(patient, "/restrictions"), desk, api.NewRestriction{Purposes: []consent.Purpose{consent.ForMarketing}, Reason: nothing}, odd).problem(422, "field_invalid")
+		s.ask("POST", "/v1/patients", desk, api.NewPatient{RecordNumber: nothing}, odd).problem(422, "field_invalid")
+		s.ask("POST", "/v1/accounts", s.token("admin"), api.NewAccount{Name: nothing, Role: "provider"}, odd).problem(422, "field_invalid")
 		in := s.newAuthorization(patient)
 		in.Description = nothing
 		s.ask("POST", "/v1/authorizations", desk, in, odd).problem(422, "authorization_incomplete")

@@ -2,6 +2,8 @@ package api_test
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"encoding/base64"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
@@ -100,6 +102,35 @@ func TestAChunkedPatchIsTakenUpToTheLength(t *testing.T) {
 	w.send(fmt.Sprintf("%x\r\n%s\r\n0\r\n\r\n", len(rest), rest), lines...)
 	w.answer("PATCH").ok(204)
 	s.await(x.Photo.ID, vault.Ready)
+}
+
+func TestAChunkedPatchThatIsTooLongDoesNotCompleteTheUpload(t *testing.T) {
+	s := newStack(t)
+	sum := func(b []byte) string {
+		d := sha256.Sum256(b)
+		return "Upload-Checksum: sha256 " + base64.StdEncoding.EncodeToString(d[:])
+	}
+	for _, checked := range []bool{false, true} {
+		for _, x := range []*shot{s.declare(s.consented(), small()), s.sealedBig()} {
+			up := s.create(x.Grant, len(x.sealed))
+			send := func(offset int, body []byte) answer {
+				lines := s.patchLines(up, x.Grant, offset, 0)
+				lines[len(lines)-1] = "Transfer-Encoding: chunked"
+				if checked {
+					lines = append(lines, sum(body))
+				}
+				w := s.dial(0)
+				w.send(fmt.Sprintf("%x\r\n%s\r\n0\r\n\r\n", len(body), body), lines...)
+				return w.answer("PATCH")
+			}
+			send(0, append(x.sealed[:len(x.sealed):len(x.sealed)], 'x')).problem(413, "too_large")
+			at := s.offset(up, x.Grant)
+			if at == len(x.sealed) || checked && at != 0 {
+				t.Errorf("checked %v: %d bytes of %d count", checked, at, len(x.sealed))
+			}
+			send(at, x.sealed[at:]).ok(204)
+		}
+	}
 }
 
 func TestTusRefusals(t *testing.T) {

@@ -40,7 +40,7 @@ func (s *Service) AddAccount(ctx context.Context, who consent.Principal, name st
 func NewAccount(p id.Practice, name string, role consent.Role, life time.Duration, now time.Time) (*Account, *Credential, consent.Bearer, error) {
 	name = strings.TrimSpace(name)
 	switch {
-	case name == "" || len(name) > consent.MaxName:
+	case consent.Blank(name) || len(name) > consent.MaxName:
 		return nil, nil, "", invalid("name", "Give the person's or system's name; accounts are not shared.")
 	case !consent.ValidRole(role):
 		return nil, nil, "", invalid("role", "Choose one of: "+roles()+".")

@@ -20,7 +20,7 @@ func (s *Service) CreatePatient(ctx context.Context, who consent.Principal, reco
 		return nil, err
 	}
 	recordNumber, name = strings.TrimSpace(recordNumber), strings.TrimSpace(name)
-	if recordNumber == "" || len(recordNumber) > maxRecordNumber {
+	if consent.Blank(recordNumber) || len(recordNumber) > maxRecordNumber {
 		return nil, s.failed(ctx, who, e, invalid("record_number", "Give the practice's record number, at most 64 bytes."))
 	}
 	if len(name) > consent.MaxName {

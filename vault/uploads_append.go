@@ -87,10 +87,10 @@ func (s *Service) AppendUpload(ctx context.Context, who consent.Principal, u id.
 			}
 		}()
 	}
-	if a.Length >= 0 {
-		left = a.Length
+	if a.Length < 0 {
+		return up, p.run(io.LimitReader(a.Body, left+1), left, true) // one byte too many tells
 	}
-	return up, p.run(io.LimitReader(a.Body, left), left, a.Length < 0)
+	return up, p.run(io.LimitReader(a.Body, a.Length), a.Length, false)
 }
 
 // appending is one body on its way into an upload.
@@ -120,7 +120,7 @@ func (p *appending) run(body io.Reader, left int64, open bool) (err error) {
 		defer stop.Stop()
 	}
 	for left > 0 && p.room > 0 {
-		got, readErr, err := p.piece(body, min(SegmentSize, left))
+		got, readErr, err := p.piece(body, min(SegmentSize, left), open && left <= SegmentSize)
 		if err != nil {
 			return err
 		}
@@ -153,8 +153,9 @@ func (p *appending) run(body io.Reader, left int64, open bool) (err error) {
 var errSlow = fmt.Errorf("%w: too slow to be checked whole; send it in smaller pieces", ErrShortBody)
 
 // piece stages one segment of at most limit bytes. Memory for it is taken only
-// when its first bytes are there: who sends nothing holds nothing.
-func (p *appending) piece(body io.Reader, limit int64) (got int64, readErr, err error) {
+// when its first bytes are there: who sends nothing holds nothing. last: the
+// upload has no room for more, and is not completed where more comes.
+func (p *appending) piece(body io.Reader, limit int64, last bool) (got int64, readErr, err error) {
 	first := make([]byte, min(4096, limit))
 	n, readErr := io.ReadAtLeast(body, first, 1)
 	if n == 0 {
@@ -170,6 +171,11 @@ func (p *appending) piece(body io.Reader, limit int64) (got int64, readErr, err 
 		var more int
 		more, readErr = io.ReadFull(body, buffer[n:limit])
 		n += more
+	}
+	if last && readErr == nil {
+		if more, _ := io.ReadFull(body, first[:1]); more > 0 { // that nothing came is no error, however it ended
+			return 0, nil, ErrTooLarge
+		}
 	}
 	if p.sum != nil && readErr != nil && context.Cause(p.turn) != nil {
 		return 0, readErr, nil // it will not be linked
