@@ -28,7 +28,7 @@ func readEXIF(p []byte) exifFacts {
 	// Some writers of PNG and WebP put the identifier of JPEG's segment ahead of it.
 	p = bytes.TrimPrefix(p, []byte("Exif\x00\x00"))
 	facts, err := guardEXIF(p)
-	if err != nil {
+	if err != nil || len(p) > maxFacts { // goexif takes ten times the memory of the numbers that it reads
 		facts.unreadable = true
 		return facts
 	}

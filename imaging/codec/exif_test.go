@@ -86,6 +86,9 @@ func TestOneOddEntryOfEXIFCostsOnlyItself(t *testing.T) {
 	if f := codec.ReadEXIF(b[:len(b)-4]); f.Orientation != 6 || !f.Unreadable {
 		t.Errorf("a directory that ends with its entries: %+v", f)
 	}
+	if f := codec.ReadEXIF(append(b, make([]byte, 1<<20)...)); f.Orientation != 6 || !f.Unreadable {
+		t.Errorf("a block of more than a megabyte: %+v", f)
+	}
 }
 
 // JPEG's identifier ahead of a block is none of the other formats' business, and some writers leave it there.
