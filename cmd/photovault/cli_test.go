@@ -31,6 +31,8 @@ func TestExitStatus(t *testing.T) {
 		says string
 	}{
 		"help":                {[]string{"--help"}, exitDone, "photovault put"},
+		"help as a word":      {[]string{"help"}, exitDone, "photovault put"},
+		"help of one so":      {[]string{"help", "consent", "authorize"}, exitDone, "--example"},
 		"help of a command":   {[]string{"consent", "authorize", "--help"}, exitDone, "--example"},
 		"version":             {[]string{"version"}, exitDone, "FIPS 140-3"},
 		"no command":          {nil, exitMisuse, "photovault --help"},

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"syscall"
 
 	"github.com/alecthomas/kong"
@@ -77,6 +78,9 @@ func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	if len(args) > 0 && args[0] == "media-worker" {
 		// Before anything else is set up: the worker fences itself in.
 		return codec.WorkerMain(stdin, stdout, args[1:])
+	}
+	if len(args) > 0 && args[0] == "help" { // as many say it
+		args = append(slices.Clone(args[1:]), "--help")
 	}
 	var cli commands
 	exited := -1
