@@ -20,6 +20,7 @@ func heicSeeds(f *testing.F) {
 		f.Add(specimen.HEIC(o))
 	}
 	f.Add(specimen.HEIC(specimen.HEICOptions{Clap: []int32{80, 1, 60, 1, 0, 1, 0, 1}, Turn: 1, Mirror: 1}))
+	f.Add(specimen.HEIC(specimen.HEICOptions{Clap: []int32{158, 1, 118, 1, -1, 1, -1, 1}, Window: &[4]int{0, 0, 0, 0}}))
 	f.Add(specimen.HEIC(specimen.HEICOptions{Tail33: true, Idat: true}))
 }
 
