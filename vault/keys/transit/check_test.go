@@ -104,3 +104,26 @@ func TestWhatIsMissingOnTheServerIsNamed(t *testing.T) {
 		}
 	}
 }
+
+// A path that the service's policy lacks is named at the start, not when a
+// photo arrives or is asked for; all of them at once, where that can be found out.
+func TestAPathThatThePolicyLacksIsNamed(t *testing.T) {
+	for _, lacks := range [][]string{{"datakey/plaintext"}, {"decrypt"}, {"rewrap"}, {"decrypt", "rewrap"}} {
+		t.Run(strings.Join(lacks, " and "), func(t *testing.T) {
+			x := transittest.Make(t, devstack.Need(t).Transit, transittest.Settings{})
+			x.Withhold(t, lacks...)
+			s, err := transit.Open(t.Context(), x.Service)
+			if err == nil {
+				s.Close()
+			}
+			if !errors.Is(err, transit.ErrConfiguration) {
+				t.Fatalf("%v, want ErrConfiguration", err)
+			}
+			for _, path := range lacks {
+				if !strings.Contains(err.Error(), "may not use "+x.Mount+"/"+path+"/"+x.Key) {
+					t.Errorf("%v does not name %s", err, path)
+				}
+			}
+		})
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"time"
 
 	"photovault/vault/keys"
@@ -30,7 +31,8 @@ type Service struct {
 
 var _ keys.Service = (*Service)(nil)
 
-// Open logs in and checks the transit key; every fault of it is named at once.
+// Open logs in, checks the transit key, of which every fault is named at once,
+// and does once with a data key of nobody's what the service will do.
 // It waits for a server in trouble until the budget or ctx ends. Errors: ErrConfiguration (trying again does not help), keys.ErrUnavailable.
 func Open(ctx context.Context, o Options) (*Service, error) {
 	c, k, err := dialKey(ctx, o)
@@ -41,7 +43,43 @@ func Open(ctx context.Context, o Options) (*Service, error) {
 		c.close()
 		return nil, err
 	}
-	return &Service{c: c, warnings: k.warnings(c.o), asking: make(chan struct{}, 1)}, nil
+	s := &Service{c: c, warnings: k.warnings(c.o), asking: make(chan struct{}, 1)}
+	if err := s.prove(ctx); err != nil {
+		c.close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// prove makes a data key of nobody's, unwraps and rewraps it: a policy that
+// lacks one of the paths would show only when a photo arrives, or is asked for.
+func (s *Service) prove(ctx context.Context) error {
+	c := keys.Context{Purpose: "proof"} // no key that is kept has it
+	var f Faults
+	lacks := func(err error) error {
+		var answer *failure
+		if errors.As(err, &answer) && answer.status == http.StatusForbidden {
+			f, err = append(f, answer.text), nil
+		}
+		return err
+	}
+	key, wrapped, err := s.NewDataKey(ctx, c)
+	if err != nil {
+		if err = lacks(err); err == nil {
+			err = f.err()
+		}
+		return err
+	}
+	defer key.Destroy()
+	again, err := s.UnwrapDataKey(ctx, c, wrapped)
+	again.Destroy()
+	if err := lacks(err); err != nil {
+		return err
+	}
+	if _, err := s.Rewrap(ctx, []keys.Wrapped{{Context: c, Key: wrapped}}); lacks(err) != nil {
+		return err
+	}
+	return f.err()
 }
 
 // Warnings are what Open has found that does not stop it, each a sentence that

@@ -155,6 +155,16 @@ func (s *Setup) policy(t testing.TB, file string) string {
 	return strings.NewReplacer(`"transit/`, `"`+s.Mount+`/`, `/photovault"`, `/`+s.Key+`"`, `/photovault/`, `/`+s.Key+`/`).Replace(string(b))
 }
 
+// Withhold takes paths of the engine, such as decrypt, out of the service's policy.
+func (s *Setup) Withhold(t testing.TB, paths ...string) {
+	t.Helper()
+	policy := s.policy(t, "service.hcl")
+	for _, path := range paths {
+		policy = strings.ReplaceAll(policy, s.Mount+"/"+path+"/", s.Mount+"/not-"+path+"/")
+	}
+	s.Root.Must(t, http.MethodPut, "sys/policies/acl/"+s.policies[0], map[string]any{"policy": policy})
+}
+
 func moduleRoot(t testing.TB) string {
 	t.Helper()
 	dir, err := os.Getwd()
