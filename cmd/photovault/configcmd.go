@@ -20,7 +20,9 @@ type configCheck struct {
 
 // Help is shown by photovault config check --help.
 func (configCheck) Help() string {
-	return `Examples:
+	return `Opening the database brings its tables up to this version, as serve does.
+
+Examples:
   photovault config check --config /etc/photovault/config.yaml
   photovault config check --config /etc/photovault/config.yaml --connect
 Exit status 1 means that serve would refuse it too.`
@@ -32,10 +34,7 @@ func (c *configCheck) Run(r *run) error {
 	}
 	conf, err := r.config()
 	if err == nil && c.Connect {
-		var s *stores
-		if s, err = openStores(r.ctx, conf, reading); err == nil {
-			err = s.Close()
-		}
+		err = checkStores(r.ctx, conf)
 	}
 	var found config.Faults
 	if r.JSON && errors.As(err, &found) {

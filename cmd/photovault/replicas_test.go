@@ -371,3 +371,25 @@ func (r *replica) gone() int {
 	r.cmd = nil
 	return status
 }
+
+// One look names what is wrong with the keys and with the bucket.
+func TestACheckNamesEveryStoreThatIsWrong(t *testing.T) {
+	c := newCluster(t, 1)
+	file := c.replicas[0].path("config.yaml")
+	c.command("config", "check", "--connect")
+	text, err := os.ReadFile(file)
+	c.must(err)
+	for _, field := range []string{"mount: transit-", "bucket: "} {
+		if n := strings.Count(string(text), field); n != 1 {
+			t.Fatalf("%d times %q in the configuration", n, field)
+		}
+		text = []byte(strings.Replace(string(text), field, field+"not-", 1))
+	}
+	c.must(os.WriteFile(file, text, 0o600))
+	cmd := exec.Command(os.Args[0], "config", "check", "--connect", "--config", file)
+	cmd.Env = append(os.Environ(), "PHOTOVAULT_TEST_MAIN=1")
+	out, err := cmd.CombinedOutput()
+	if err == nil || !strings.Contains(string(out), "keys: ") || !strings.Contains(string(out), "there is no bucket not-") {
+		t.Errorf("%v\n%s", err, out)
+	}
+}

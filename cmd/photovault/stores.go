@@ -66,6 +66,24 @@ func openStores(ctx context.Context, c *config.Config, how access) (s *stores, e
 	return s, nil
 }
 
+// checkStores opens each of the configuration's stores and closes it again, and
+// names what is wrong with any. The catalog is sealed under keys: without those
+// it cannot be looked at.
+func checkStores(ctx context.Context, c *config.Config) error {
+	s := &stores{}
+	what := func(store string, err error) error {
+		if err != nil {
+			err = fmt.Errorf("%s: %w", store, err)
+		}
+		return err
+	}
+	err := what("keys", s.openKeys(ctx, c))
+	if err == nil {
+		err = what("catalog", s.openCatalog(ctx, c))
+	}
+	return errors.Join(err, what("objects", s.openObjects(ctx, c, reading)), s.Close())
+}
+
 func (s *stores) lock(c *config.Config, how access) error {
 	if c.Catalog.SQLite == "" || how != serving {
 		return nil
@@ -122,7 +140,7 @@ func (s *stores) openCatalog(ctx context.Context, c *config.Config) (err error) 
 			return err
 		}
 		s.catalog, err = catalog.OpenPostgres(ctx, catalog.PostgresOptions{Host: p.Host, Port: uint16(p.Port), Database: p.Database, User: p.User,
-			Password: password, CAFile: p.CA, Connections: p.Connections}, s.keys, catalogOptions(c))
+			Password: password, PasswordNow: c.Password, CAFile: p.CA, Connections: p.Connections}, s.keys, catalogOptions(c))
 		if err != nil {
 			return err
 		}

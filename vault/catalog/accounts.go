@@ -122,7 +122,7 @@ func (d *DB) Holder(ctx context.Context, h consent.BearerHash) (*vault.Account, 
 			FROM credential c JOIN account a ON a.practice = c.practice AND a.id = c.account WHERE c.hash = $1`, []any{h[:]},
 			func(scan scanner) error { return scan(&p, &credential, &account, &sc, &version, &sa) })
 		if err != nil {
-			return out, nil, err
+			return out, nil, d.absent(ctx, err)
 		}
 		k, err := d.keysOfRow(ctx, p, "credential")
 		if err != nil {
@@ -161,7 +161,7 @@ func (d *DB) Grant(ctx context.Context, h consent.BearerHash) (*vault.Account, *
 			FROM upload_grant g JOIN account a ON a.practice = g.practice AND a.id = g.account WHERE g.hash = $1`, []any{h[:]},
 			func(scan scanner) error { return scan(&p, &photo, &account, &expires, &sg, &version, &sa) })
 		if err != nil {
-			return out, nil, err
+			return out, nil, d.absent(ctx, err)
 		}
 		k, err := d.keysOfRow(ctx, p, "upload_grant")
 		if err != nil {

@@ -91,7 +91,8 @@ const readers = 4
 // The file is encrypted with AES-256-XTS, and it, its log and its index are
 // readable by their owner only. The wrapped halves of its key stand beside it in path+".keys".
 // The key service is borrowed until Close.
-// Errors: vault.ErrUnavailable (the key service or the file does not answer), vault.ErrBroken (not this installation's key or file).
+// Errors: vault.ErrUnavailable (the key service or the file does not answer), vault.ErrBroken (not this installation's key or file),
+// ErrConfiguration (a newer photovault has migrated it).
 func OpenSQLite(ctx context.Context, path string, ks keys.Service, o Options) (_ *DB, err error) {
 	o.fill()
 	if ks == nil || !id.Valid(string(o.Practice)) {
@@ -170,7 +171,10 @@ func (d *DB) migrate(ctx context.Context) error {
 	if _, err := p.Up(ctx); err != nil {
 		return d.fail(ctx, err)
 	}
-	return nil
+	if err := d.current(ctx, p); err != nil {
+		return err
+	}
+	return d.read().whole(ctx)
 }
 
 // Close ends the catalog and overwrites its keys. Calls in progress must have
@@ -195,11 +199,14 @@ func (d *DB) Close() error {
 	return errs
 }
 
-// Ready reports whether the database can be read and written now.
+// Ready reports whether the database can be read and written now, is whole,
+// and holds the installation's practice.
 func (d *DB) Ready(ctx context.Context) error {
 	return d.write(ctx, func(tx querier) error {
-		return tx.each(ctx, `SELECT version FROM practice_key WHERE practice = $1`, []any{d.options.Practice},
-			func(scanner) error { return nil })
+		if err := tx.whole(ctx); err != nil {
+			return err
+		}
+		return tx.held(ctx)
 	})
 }
 

@@ -31,7 +31,10 @@ type PostgresOptions struct {
 	Database string
 	User     string
 	Password string
-	CAFile   string // PEM: who may sign the server's certificate; empty: the system's authorities
+	// PasswordNow is asked at each connection, so that a password is replaced
+	// without a restart. It may be nil: then it is always Password.
+	PasswordNow func() (string, error)
+	CAFile      string // PEM: who may sign the server's certificate; empty: the system's authorities
 
 	Connections int // at most, of both pools together; default 20
 }
@@ -73,7 +76,7 @@ func postgresFault(err error) fault {
 		var n net.Error
 		var connect *pgconn.ConnectError
 		switch {
-		case errors.As(err, &n), errors.As(err, &connect), errors.Is(err, sql.ErrConnDone), errors.Is(err, net.ErrClosed), pgconn.SafeToRetry(err),
+		case errors.As(err, &n), errors.As(err, &connect), errors.Is(err, errPassword), errors.Is(err, sql.ErrConnDone), errors.Is(err, net.ErrClosed), pgconn.SafeToRetry(err),
 			strings.Contains(err.Error(), "unexpected EOF"), strings.Contains(err.Error(), "conn closed"), strings.Contains(err.Error(), "connection reset"),
 			strings.Contains(err.Error(), "driver: bad connection"):
 			return unavailable
@@ -86,6 +89,8 @@ func postgresFault(err error) fault {
 	case "57014": // query cancelled: by us, or by the statement's time limit
 		return unavailable
 	case "55P03": // lock not available in time
+		return unavailable
+	case "42501", "42P01", "3F000": // no right, no table, no schema: until whoever restores the database has done so
 		return unavailable
 	case "XX001", "XX002": // data or index corrupted
 		return broken
@@ -125,7 +130,8 @@ func OpenPostgres(ctx context.Context, po PostgresOptions, ks keys.Service, o Op
 	if po.Connections == 0 {
 		connections = 20
 	}
-	d.reader, d.writer = stdlib.OpenDB(*conf, stdlib.OptionResetSession(primary)), stdlib.OpenDB(*conf, stdlib.OptionResetSession(primary))
+	connect := []stdlib.OptionOpenDB{stdlib.OptionResetSession(primary), stdlib.OptionBeforeConnect(po.renew)}
+	d.reader, d.writer = stdlib.OpenDB(*conf, connect...), stdlib.OpenDB(*conf, connect...)
 	for _, pool := range []*sql.DB{d.reader, d.writer} {
 		pool.SetMaxOpenConns(connections / 2)
 		pool.SetMaxIdleConns(connections / 2)
@@ -185,9 +191,25 @@ func (po PostgresOptions) config() (*pgx.ConnConfig, error) {
 		"lock_timeout":                        milliseconds(lockTimeout),
 		"idle_in_transaction_session_timeout": milliseconds(idleTimeout),
 		"TimeZone":                            "UTC",
+		"search_path":                         `"$user", public`, // else the tables would be made anew elsewhere
 	}
 	return conf, nil
 }
+
+// renew gives the connection that is about to be made the password of now.
+func (po PostgresOptions) renew(_ context.Context, conf *pgx.ConnConfig) error {
+	if po.PasswordNow == nil {
+		return nil
+	}
+	password, err := po.PasswordNow()
+	if err != nil {
+		return fmt.Errorf("%w: %w", errPassword, err)
+	}
+	conf.Password = password
+	return nil
+}
+
+var errPassword = errors.New("catalog: the password of the database cannot be read")
 
 // primary drops a connection whose server is no primary any more.
 func primary(_ context.Context, c *pgx.Conn) error {

@@ -179,8 +179,8 @@ func TestSeveralReplicasMigrateAtOnce(t *testing.T) {
 				return
 			}
 			defer db.Close()
-			if err := db.Ready(t.Context()); err != nil {
-				t.Error(err)
+			if list, err := db.Practices(t.Context()); err != nil || len(list) != 0 {
+				t.Error(list, err)
 			}
 		})
 	}

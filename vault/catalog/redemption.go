@@ -62,7 +62,7 @@ func (d *DB) release(ctx context.Context, h consent.BearerHash) (*vault.Release,
 		return nil, nil, err
 	}
 	if len(rows["token"]) == 0 {
-		return nil, nil, vault.ErrNotFound
+		return nil, nil, d.absent(ctx, vault.ErrNotFound)
 	}
 	k, err := d.keysOfRow(ctx, rows["token"][0].practice, "token")
 	if err != nil {

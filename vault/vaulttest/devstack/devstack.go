@@ -137,6 +137,7 @@ type Place struct {
 	Database    string
 	User        string
 	Password    string
+	PasswordNow func() (string, error) // nil
 	CAFile      string
 	Connections int
 }
