@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"strings"
 	"sync/atomic"
 	"time"
 	"unicode/utf8"
@@ -191,7 +192,48 @@ func (c *call) decode(into any) error {
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {
 		return &badJSON{errors.New("more than one value")}
 	}
-	return nil
+	return plainKeys(raw)
+}
+
+// plainKeys refuses JSON, known to be well formed, that two readers could take
+// in two ways (RFC 8259 §4): a key that stands twice in its object, or one that
+// encoding/json takes for a field because it looks past case.
+func plainKeys(raw []byte) error {
+	type open struct {
+		keys  map[string]bool // nil: an array
+		value bool            // a key was read; its value follows
+	}
+	d, stack := json.NewDecoder(bytes.NewReader(raw)), []open{{}}
+	d.UseNumber() // of any size
+	for {
+		t, err := d.Token()
+		switch {
+		case errors.Is(err, io.EOF):
+			return nil
+		case err != nil:
+			return &badJSON{err}
+		}
+		in := &stack[len(stack)-1]
+		key, text := t.(string)
+		switch {
+		case t == json.Delim('}'), t == json.Delim(']'):
+			stack = stack[:len(stack)-1]
+			continue
+		case text && in.keys != nil && !in.value:
+			if in.keys[key] || strings.Trim(key, "abcdefghijklmnopqrstuvwxyz0123456789_") != "" {
+				return &badJSON{errors.New("a key that is not plain")}
+			}
+			in.keys[key], in.value = true, true
+			continue
+		}
+		in.value = false
+		switch t {
+		case json.Delim('{'):
+			stack = append(stack, open{keys: map[string]bool{}})
+		case json.Delim('['):
+			stack = append(stack, open{})
+		}
+	}
 }
 
 // pathID reads an id from the path. One that is malformed cannot exist.

@@ -261,6 +261,9 @@ func (c *call) explain() error {
 	if in.Account != "" && !id.Valid(string(in.Account)) {
 		return refuseField("account", "Give the account's id, or none to ask for yourself.")
 	}
+	if !idOrNone(in.Campaign) {
+		return refuseField("campaign", "Give the campaign's id.")
+	}
 	x, err := c.service().Explain(c.ctx, c.who, in.Account, vault.TokenRequest{Photo: p, Rendition: in.Rendition, Purpose: in.Purpose,
 		Recipient: in.Recipient, Channel: in.Channel, Campaign: in.Campaign})
 	if err != nil {

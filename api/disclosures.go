@@ -68,7 +68,7 @@ func (c *call) disclosures() error {
 	}
 	var since time.Time
 	if text := c.Query("since"); text != "" {
-		if since, err = time.Parse(time.RFC3339, text); err != nil {
+		if since, err = time.Parse(time.RFC3339, text); err != nil || !consent.Dated(since) {
 			return refuseField("since", "Write an instant, such as 2026-01-31T00:00:00Z.")
 		}
 	}

@@ -123,6 +123,9 @@ func (c *call) recordClinical() error {
 	if !id.Valid(string(in.Patient)) {
 		return vault.ErrNotFound
 	}
+	if err := onPaper(in.DocumentID, in.Template); err != nil {
+		return err
+	}
 	r, err := c.service().RecordClinical(c.ctx, c.who, in.record())
 	if err != nil {
 		return err
@@ -138,13 +141,8 @@ func (c *call) recordAuthorization() error {
 	if !id.Valid(string(in.Patient)) {
 		return vault.ErrNotFound
 	}
-	for _, p := range in.Scope.Photos {
-		if !id.Valid(string(p)) {
-			return refuseField("scope.photos", "Give the photos' ids.")
-		}
-	}
-	if in.Supersedes != "" && !id.Valid(string(in.Supersedes)) {
-		return refuseField("supersedes", "Give the id of the authorization whose place it takes.")
+	if err := in.ids(); err != nil {
+		return err
 	}
 	r, err := c.service().RecordAuthorization(c.ctx, c.who, in.record(), in.Draft)
 	if err != nil {
@@ -248,6 +246,9 @@ func (c *call) issueToken() error {
 	if err := c.decode(&in); err != nil {
 		return err
 	}
+	if !idOrNone(in.Campaign) {
+		return refuseField("campaign", "Give the campaign's id.")
+	}
 	t, bearer, err := c.service().IssueToken(c.ctx, c.who, vault.TokenRequest{Photo: pid, Rendition: in.Rendition,
 		Purpose: in.Purpose, Recipient: in.Recipient, Channel: in.Channel, Campaign: in.Campaign, Form: in.Form, Uses: in.Uses,
 		Life: span(in.TTLSeconds, time.Second)})
@@ -281,6 +282,9 @@ func (c *call) auditPatient() error {
 	}
 	return c.reply(200, Trail{list})
 }
+
+// idOrNone: an id, or absent.
+func idOrNone[T ~string](v T) bool { return v == "" || id.Valid(string(v)) }
 
 // queryID reads an id from the query.
 func queryID[T ~string](c *call, name string) (T, error) {

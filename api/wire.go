@@ -1,6 +1,7 @@
 package api
 
 import (
+	"slices"
 	"time"
 
 	"photovault/consent"
@@ -119,9 +120,9 @@ type NewAuthorization struct {
 	Description     string             `json:"description"`
 	Scope           consent.Scope      `json:"scope"`
 	Discloser       string             `json:"discloser"`
-	Recipients      []string           `json:"recipients"`
-	Purposes        []string           `json:"purposes"`
-	Channels        []string           `json:"channels"`
+	Recipients      []string           `json:"recipients,omitempty"`
+	Purposes        []string           `json:"purposes,omitempty"`
+	Channels        []string           `json:"channels,omitempty"`
 	ExpiresAt       *time.Time         `json:"expires_at,omitempty"`
 	ExpiryEvent     string             `json:"expiry_event,omitempty"`
 	Signer          consent.Signer     `json:"signer"`
@@ -143,6 +144,33 @@ func (n *NewAuthorization) record() consent.Authorization {
 		ExpiryEvent: n.ExpiryEvent, Signer: n.Signer, SignedAt: instant(n.SignedAt), Statements: n.Statements,
 		CopyGivenAt: instant(n.CopyGivenAt), Document: n.Document, DocumentID: n.DocumentID,
 		Template: n.Template, TemplateVersion: n.TemplateVersion, Conditioned: n.Conditioned, Supersedes: n.Supersedes}
+}
+
+// ids refuses what is no id where one is named.
+func (n *NewAuthorization) ids() error {
+	none := func(v string) bool { return !id.Valid(v) }
+	switch {
+	case slices.ContainsFunc(n.Scope.Photos, func(v id.Photo) bool { return none(string(v)) }):
+		return refuseField("scope.photos", "Give the photos' ids.")
+	case slices.ContainsFunc(n.Scope.Sets, func(v id.Set) bool { return none(string(v)) }):
+		return refuseField("scope.sets", "Give the sets' ids.")
+	case slices.ContainsFunc(n.Scope.Treatments, func(v id.Treatment) bool { return none(string(v)) }):
+		return refuseField("scope.treatments", "Give the treatments' ids.")
+	case !idOrNone(n.Supersedes):
+		return refuseField("supersedes", "Give the id of the authorization whose place it takes.")
+	}
+	return onPaper(n.DocumentID, n.Template)
+}
+
+// onPaper refuses what is no id of what was signed.
+func onPaper(d id.Document, t id.Template) error {
+	switch {
+	case !idOrNone(d):
+		return refuseField("document", "Give the document's id.")
+	case !idOrNone(t):
+		return refuseField("template", "Give the template's id.")
+	}
+	return nil
 }
 
 type Authorization struct {

@@ -39,7 +39,7 @@ func (a *Authorization) Defects(now time.Time) []Defect {
 		"Name everyone who may receive the photos.")
 	need(list(a.Purposes), "purposes", "164.508(c)(1)(iv)",
 		"Name each purpose the photos may be used for.")
-	need(list(a.Channels) && !slices.ContainsFunc(a.Channels, func(c string) bool { return !slices.Contains(Channels, c) }),
+	need(list(a.Channels) && len(a.Channels) <= len(Channels) && !slices.ContainsFunc(a.Channels, func(c string) bool { return !slices.Contains(Channels, c) }),
 		"channels", "164.508(c)(1)(iv)", channelSentence)
 	need(!a.ExpiresAt.IsZero() != !Blank(a.ExpiryEvent) && (a.ExpiresAt.IsZero() || Dated(a.ExpiresAt)), "expires_at", "164.508(c)(1)(v)",
 		"Give a date on which it expires, or an event that ends it; one of the two.")
@@ -66,12 +66,15 @@ func (a *Authorization) Defects(now time.Time) []Defect {
 }
 
 // Storable reports whether a draft may be kept: its texts, lists and dates have
-// their bounds, whatever it lacks.
+// their bounds and its channels are some, whatever it lacks.
 func (a *Authorization) Storable() bool {
 	for _, s := range [][]string{a.Recipients, a.Purposes, a.Channels} {
 		if len(s) > MaxItems || slices.ContainsFunc(s, func(v string) bool { return !bounded(v, MaxName) }) {
 			return false
 		}
+	}
+	if len(a.Channels) > len(Channels) || slices.ContainsFunc(a.Channels, func(c string) bool { return !slices.Contains(Channels, c) }) {
+		return false
 	}
 	for _, t := range []time.Time{a.ExpiresAt, a.SignedAt, a.CopyGivenAt} {
 		if !t.IsZero() && !Dated(t) {

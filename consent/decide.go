@@ -293,13 +293,10 @@ func (q *Question) decideMarketing() Decision {
 }
 
 func (q *Question) againstCampaign() []Refusal {
-	c := q.Campaign
-	switch {
-	case c == nil || c.Practice != q.Who.Practice:
-		return []Refusal{noCampaign}
-	case !c.running(q.Now):
-		return []Refusal{campaignNotRunning}
+	if out := q.againstRunning(); len(out) > 0 {
+		return out
 	}
+	c := q.Campaign
 	var out []Refusal
 	if !slices.Contains(c.Recipients, q.Recipient) {
 		out = append(out, recipientNotInIt)
@@ -308,6 +305,17 @@ func (q *Question) againstCampaign() []Refusal {
 		out = append(out, channelNotInIt)
 	}
 	return out
+}
+
+// againstRunning: what speaks against the campaign whatever is released in it.
+func (q *Question) againstRunning() []Refusal {
+	switch c := q.Campaign; {
+	case c == nil || c.Practice != q.Who.Practice:
+		return []Refusal{noCampaign}
+	case !c.running(q.Now):
+		return []Refusal{campaignNotRunning}
+	}
+	return nil
 }
 
 // against appends what speaks against the release under one authorization. All

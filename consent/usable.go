@@ -26,10 +26,23 @@ type Usable struct {
 func UsableNow(q Question, renditions []string, campaigns []Campaign) []Usable {
 	var out []Usable
 	q.Purpose = ForMarketing
+	alone := make([]*Record, len(q.Record.Authorizations))
+	for j := range alone {
+		alone[j] = q.Record.with(q.Record.Authorizations[j].ID)
+	}
 	for i := range campaigns {
 		q.Campaign = &campaigns[i]
-		for j := range q.Record.Authorizations {
-			if u := q.usable(renditions, &q.Record.Authorizations[j]); u != nil {
+		if len(q.againstRunning()) > 0 {
+			continue
+		}
+		for j, record := range alone {
+			a := &q.Record.Authorizations[j]
+			if !slices.Contains(a.Purposes, q.Campaign.Purpose) {
+				continue
+			}
+			one := q
+			one.Record = record
+			if u := one.usable(renditions, a); u != nil {
 				out = append(out, *u)
 			}
 		}
@@ -37,10 +50,22 @@ func UsableNow(q Question, renditions []string, campaigns []Campaign) []Usable {
 	return out
 }
 
+// with is the record with one of its authorizations alone, and what would take
+// its place.
+func (r *Record) with(a id.Authorization) *Record {
+	one := *r
+	one.Authorizations = nil
+	for i := range r.Authorizations {
+		if b := &r.Authorizations[i]; b.ID == a || b.Supersedes == a {
+			one.Authorizations = append(one.Authorizations, *b)
+		}
+	}
+	return &one
+}
+
+// usable asks for what both the campaign and the authorization name; q.Record
+// has no other authorization.
 func (q Question) usable(renditions []string, a *Authorization) *Usable {
-	one := *q.Record
-	one.Authorizations = slices.DeleteFunc(slices.Clone(one.Authorizations), func(b Authorization) bool { return b.ID != a.ID && b.Supersedes != a.ID })
-	q.Record = &one
 	u := &Usable{Campaign: q.Campaign.ID, CampaignName: q.Campaign.Name, Authorization: a.ID, Until: q.Campaign.Until, UntilEvent: a.ExpiryEvent}
 	if !a.ExpiresAt.IsZero() && a.ExpiresAt.Before(u.Until) {
 		u.Until = a.ExpiresAt
@@ -50,9 +75,10 @@ func (q Question) usable(renditions []string, a *Authorization) *Usable {
 			*list = append(*list, v)
 		}
 	}
+	recipients, channels := both(q.Campaign.Recipients, a.Recipients), both(q.Campaign.Channels, a.Channels)
 	for _, rendition := range renditions {
-		for _, recipient := range q.Campaign.Recipients {
-			for _, channel := range q.Campaign.Channels {
+		for _, recipient := range recipients {
+			for _, channel := range channels {
 				q.Rendition, q.Recipient, q.Channel = rendition, recipient, channel
 				if d := DecideRelease(q); d.Allowed && slices.Contains(d.Basis, "authorization/"+string(a.ID)) {
 					add(&u.Renditions, rendition)
@@ -66,4 +92,15 @@ func (q Question) usable(renditions []string, a *Authorization) *Usable {
 		return nil
 	}
 	return u
+}
+
+// both is what is in both lists, each once, in the order of the first.
+func both(a, b []string) []string {
+	var out []string
+	for _, v := range a {
+		if slices.Contains(b, v) && !slices.Contains(out, v) {
+			out = append(out, v)
+		}
+	}
+	return out
 }

@@ -3,6 +3,7 @@ package vault
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"photovault/consent"
 	"photovault/vault/audit"
@@ -72,7 +73,7 @@ func (s *Service) RecordAuthorization(ctx context.Context, who consent.Principal
 	}
 	if a.Supersedes != "" {
 		r, err := catalog.Record(ctx, a.Patient)
-		if err == nil && r.Status(string(a.Supersedes), now) == consent.StatusUnknown {
+		if err == nil && !slices.ContainsFunc(r.Authorizations, func(b consent.Authorization) bool { return b.ID == a.Supersedes }) {
 			err = invalid("supersedes", "This patient has no such authorization.")
 		}
 		if err != nil {

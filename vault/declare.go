@@ -3,6 +3,7 @@ package vault
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 
@@ -190,6 +191,9 @@ func (s *Service) Usable(ctx context.Context, who consent.Principal) ([]UsablePh
 			return nil, s.failed(ctx, who, e, err)
 		}
 		for _, photo := range photos {
+			if err := ctx.Err(); err != nil { // deciding asks nobody who would notice
+				return nil, s.failed(ctx, who, e, fmt.Errorf("%w: %w", ErrUnavailable, err))
+			}
 			q := consent.Question{Now: now, Who: who, Photo: photo.Subject(), Record: record, Policies: s.Policies}
 			if u := consent.UsableNow(q, names(photo.Renditions), campaigns); u != nil {
 				out = append(out, UsablePhoto{Photo: photo.ID, Kind: photo.Kind, View: photo.View, Usable: u})

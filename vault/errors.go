@@ -107,7 +107,7 @@ func Code(err error) string {
 	switch {
 	case err == nil:
 		return ""
-	case errors.As(err, &denied):
+	case errors.As(err, &denied) && len(denied.Refusals) > 0:
 		return denied.Refusals[0].Code
 	case errors.As(err, &invalid):
 		return invalid.Code

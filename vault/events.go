@@ -130,7 +130,7 @@ func (h *Happening) check(now time.Time) error {
 		return invalid("reason", "Give the reason.")
 	case h.Kind == consent.Restricted && len(h.Purposes) == 0:
 		return invalid("purposes", "Say what the photos may not be used for: clinical, teaching, marketing.")
-	case slices.ContainsFunc(h.Purposes, func(p consent.Purpose) bool { return !slices.Contains(consent.Purposes, p) }):
+	case len(h.Purposes) > len(consent.Purposes), slices.ContainsFunc(h.Purposes, func(p consent.Purpose) bool { return !slices.Contains(consent.Purposes, p) }):
 		return invalid("purposes", "Choose among clinical, teaching and marketing.")
 	}
 	return nil
