@@ -20,6 +20,38 @@ type NewComparison struct {
 	} `json:"crops"`
 }
 
+// region is a consent.Region as it is read. A number that is left out is no zero: a mask would lie somewhere else.
+type region struct {
+	Shape  string `json:"shape"`
+	X      *int   `json:"x"`
+	Y      *int   `json:"y"`
+	Width  *int   `json:"width"`
+	Height *int   `json:"height"`
+	Unit   string `json:"unit"`
+}
+
+// crops is a NewComparison as it is read.
+type crops struct {
+	Before id.Photo `json:"before"`
+	Masked bool     `json:"masked"`
+	Crops  struct {
+		Before region `json:"before"`
+		After  region `json:"after"`
+	} `json:"crops"`
+}
+
+// placed gives the regions of a field.
+func placed(field string, in ...region) ([]consent.Region, error) {
+	var out []consent.Region
+	for _, r := range in {
+		if r.X == nil || r.Y == nil || r.Width == nil || r.Height == nil {
+			return nil, refuseField(field, "Say of each region where it lies and how large it is: x, y, width and height.")
+		}
+		out = append(out, consent.Region{Shape: r.Shape, X: *r.X, Y: *r.Y, Width: *r.Width, Height: *r.Height, Unit: r.Unit})
+	}
+	return out, nil
+}
+
 type NewRecognisability struct {
 	Recognisable *bool `json:"recognisable"`
 }
@@ -29,11 +61,17 @@ func (c *call) maskPhoto() error {
 	if err != nil {
 		return err
 	}
-	var in NewMask
+	var in struct {
+		Regions []region `json:"regions"`
+	}
 	if err := c.decode(&in); err != nil {
 		return err
 	}
-	r, err := c.service().Mask(c.ctx, c.who, p, in.Regions)
+	regions, err := placed("regions", in.Regions...)
+	if err != nil {
+		return err
+	}
+	r, err := c.service().Mask(c.ctx, c.who, p, regions)
 	if err != nil {
 		return err
 	}
@@ -45,14 +83,18 @@ func (c *call) comparePhoto() error {
 	if err != nil {
 		return err
 	}
-	var in NewComparison
+	var in crops
 	if err := c.decode(&in); err != nil {
+		return err
+	}
+	shown, err := placed("crops", in.Crops.Before, in.Crops.After)
+	if err != nil {
 		return err
 	}
 	if !id.Valid(string(in.Before)) {
 		return refuseField("before", "Give the id of the photo from before.")
 	}
-	r, err := c.service().Compare(c.ctx, c.who, p, in.Before, [2]consent.Region{in.Crops.Before, in.Crops.After}, in.Masked)
+	r, err := c.service().Compare(c.ctx, c.who, p, in.Before, [2]consent.Region(shown), in.Masked)
 	if err != nil {
 		return err
 	}

@@ -64,6 +64,18 @@ func (s *stack) carriers(picture []byte) (out []string) {
 	return out
 }
 
+// A number that is left out is not zero: what is to be hidden would lie somewhere else.
+func TestARegionSaysWhereItLies(t *testing.T) {
+	s := newStack(t)
+	photo := "/v1/photos/" + string(s.ready(s.consented(), small).ID)
+	for _, part := range []string{`"y":0,"width":9,"height":9`, `"x":0,"width":9,"height":9`, `"x":0,"y":0,"height":9`, `"x":0,"y":0,"width":9`, `"x":null,"y":0,"width":9,"height":9`} {
+		part = `{"shape":"rectangle",` + part + `}`
+		s.ask("POST", photo+"/mask", s.token("provider"), []byte(`{"regions":[`+part+`]}`), odd).problem(422, "field_invalid")
+		s.ask("POST", photo+"/comparison", s.token("provider"), []byte(`{"before":"`+string(id.New[id.Photo]())+`","crops":{"before":`+part+`,"after":`+part+`}}`), odd).problem(422, "field_invalid")
+	}
+	s.ask("POST", photo+"/mask", s.token("provider"), api.NewMask{Regions: []consent.Region{{Shape: "rectangle", Width: 9, Height: 9}}}).ok(201)
+}
+
 // An authorization for masked photos only allows a comparison that is masked on both sides as the newest
 // markings say, and no other; and no pixel of a marked region leaves under it.
 func TestMaskedOnlyAllowsAComparisonOfMaskedPhotos(t *testing.T) {
