@@ -1,7 +1,6 @@
 package consent
 
 import (
-	"slices"
 	"strconv"
 	"time"
 
@@ -46,7 +45,7 @@ func (c *Campaign) Defects() []Defect {
 	}
 	need(!Blank(c.Name) && bounded(c.Name, MaxName), "name", "", "Give the campaign a name, at most 200 bytes.")
 	need(!Blank(c.Purpose) && bounded(c.Purpose, MaxName), "purpose", "164.508(c)(1)(iv)", "Give its purpose in the words that authorizations use.")
-	need(list(c.Channels) && len(c.Channels) <= len(Channels) && !slices.ContainsFunc(c.Channels, func(s string) bool { return !slices.Contains(Channels, s) }),
+	need(list(c.Channels) && known(c.Channels),
 		"channels", "164.508(c)(1)(iv)", "Say where it appears: website, social, print or in-office.")
 	need(list(c.Recipients) && len(c.Recipients) <= MaxItems, "recipients", "164.508(c)(1)(iii)", "Name everyone who receives its photos.")
 	need(Dated(c.From) && Dated(c.Until) && c.Until.After(c.From), "until", "", "Give the day it begins and a later day on which it is over.")

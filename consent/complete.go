@@ -39,7 +39,7 @@ func (a *Authorization) Defects(now time.Time) []Defect {
 		"Name everyone who may receive the photos.")
 	need(list(a.Purposes), "purposes", "164.508(c)(1)(iv)",
 		"Name each purpose the photos may be used for.")
-	need(list(a.Channels) && len(a.Channels) <= len(Channels) && !slices.ContainsFunc(a.Channels, func(c string) bool { return !slices.Contains(Channels, c) }),
+	need(list(a.Channels) && known(a.Channels),
 		"channels", "164.508(c)(1)(iv)", channelSentence)
 	need(!a.ExpiresAt.IsZero() != !Blank(a.ExpiryEvent) && (a.ExpiresAt.IsZero() || Dated(a.ExpiresAt)), "expires_at", "164.508(c)(1)(v)",
 		"Give a date on which it expires, or an event that ends it; one of the two.")
@@ -73,15 +73,12 @@ func (a *Authorization) Storable() bool {
 			return false
 		}
 	}
-	if len(a.Channels) > len(Channels) || slices.ContainsFunc(a.Channels, func(c string) bool { return !slices.Contains(Channels, c) }) {
-		return false
-	}
 	for _, t := range []time.Time{a.ExpiresAt, a.SignedAt, a.CopyGivenAt} {
 		if !t.IsZero() && !Dated(t) {
 			return false
 		}
 	}
-	return bounded(a.Description, MaxText) && bounded(a.ExpiryEvent, MaxText) && bounded(a.Discloser, MaxName) &&
+	return known(a.Channels) && bounded(a.Description, MaxText) && bounded(a.ExpiryEvent, MaxText) && bounded(a.Discloser, MaxName) &&
 		bounded(a.Signer.Name, MaxName) && bounded(a.Signer.Authority, MaxText) && a.Scope.named() <= MaxItems && document(a.Document)
 }
 
@@ -114,6 +111,11 @@ func (c *Clinical) Defects(now time.Time) []Defect {
 // list: at least one entry, none blank or overlong.
 func list(items []string) bool {
 	return len(items) > 0 && !slices.ContainsFunc(items, func(s string) bool { return Blank(s) || !bounded(s, MaxName) })
+}
+
+// known: channels that there are, and no more than those.
+func known(channels []string) bool {
+	return len(channels) <= len(Channels) && !slices.ContainsFunc(channels, func(c string) bool { return !slices.Contains(Channels, c) })
 }
 
 func bounded(s string, n int) bool { return len(s) <= n }

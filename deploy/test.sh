@@ -29,11 +29,12 @@ if [ -z "$PHOTOVAULT_NODE_MODULES" ] && command -v npm >/dev/null 2>&1; then
 fi
 [ -n "$PHOTOVAULT_NODE_MODULES" ] || missing+=("npm packages (stock tus and HPKE clients)")
 
+log=$(mktemp) # what the tests print, to name at the end what failed
+trap 'rm -f "$log"' EXIT
+
 # The real servers of production mode: those that run, or, where nothing may be
 # left out, some of our own for as long as the tests take. Others' servers are
 # not shared then, unless they are named: they could end in the middle.
-log=$(mktemp)
-trap 'rm -f "$log"' EXIT
 stack() { (cd deploy/devstack && GOFIPS140=off go run . "$@"); }
 shared="${TMPDIR:-/tmp}/photovault-devstack-$(id -u)"
 if [ -n "${PHOTOVAULT_DEVSTACK:-}" ]; then
