@@ -34,6 +34,19 @@ func open(t testing.TB, path string, passphrase []byte) *localkek.Service {
 	return s
 }
 
+func copied(t testing.TB, path string) string {
+	t.Helper()
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	to := filepath.Join(t.TempDir(), "kek.json")
+	if err := os.WriteFile(to, raw, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return to
+}
+
 func TestConformance(t *testing.T) {
 	vaulttest.Keys(t, func(t *testing.T) keys.Service { return open(t, create(t, nil), nil) })
 }
@@ -56,7 +69,7 @@ func TestWrappedKeySurvivesReopeningAndRotation(t *testing.T) {
 	for name, passphrase := range map[string][]byte{"clear": nil, "passphrase": phrase} {
 		t.Run(name, func(t *testing.T) {
 			path := create(t, passphrase)
-			first := open(t, path, passphrase)
+			first := open(t, copied(t, path), passphrase) // a file of its own, which does not change
 			key, wrapped, err := first.NewDataKey(t.Context(), testContext)
 			if err != nil {
 				t.Fatal(err)
