@@ -82,7 +82,7 @@ status=0
 tests() {
   local out
   out=$(mktemp)
-  go test -count 1 -timeout 25m "$@" 2>&1 | tee "$out" || again "$out" "${@:1:$#-1}" || status=1
+  go test -count 1 -timeout 35m "$@" 2>&1 | tee "$out" || again "$out" "${@:1:$#-1}" || status=1
   cat "$out" >>"$log"
   rm -f "$out"
 }
