@@ -70,10 +70,12 @@ func (r *bitReader) value(h *huffSpec) (v byte, ok bool) {
 	e := h.fast[r.acc>>(64-lookBits)]
 	if e != 0 {
 		r.skip(int(e & 0xFF))
+		h.read[byte(e>>8)] = true
 		return byte(e >> 8), true
 	}
 	v, n := h.slow(uint32(r.acc >> 48))
 	r.skip(int(n))
+	h.read[v] = h.read[v] || n != 0
 	return v, n != 0
 }
 

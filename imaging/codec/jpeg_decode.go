@@ -19,6 +19,7 @@ type plane struct {
 	stride int
 	quant  [64]int32 // steps in zig-zag order
 	last   int32     // average of the block before
+	seen   uint64    // which coefficients some block has, a bit each
 }
 
 // open walks an image and decodes it. Grey and YCbCr in sequential coding, which is what cameras write, are
@@ -97,7 +98,7 @@ func steps(t []byte) (q [64]int32) {
 }
 
 // decodeSequential decodes the n units of a restart interval that begins with unit first, and refuses
-// what walkSequential refuses.
+// what walker.sequential refuses.
 func (l *jpegLayout) decodeSequential(p *planes, r *bitReader, s *scan, first, n int) bool {
 	for _, c := range s.comps {
 		p.comp[c.index].last = 0
@@ -145,7 +146,7 @@ func (r *bitReader) block(dc, ac *huffSpec, to *plane, b *[64]int32, at int) boo
 	}
 	to.last += r.extend(int(size))
 	b[0] = to.last * to.quant[0]
-	last := 0
+	last, seen := 0, uint64(0)
 	acc, n := r.acc, r.n
 	for k := 1; k < 64; k++ {
 		if n < 32 {
@@ -155,6 +156,7 @@ func (r *bitReader) block(dc, ac *huffSpec, to *plane, b *[64]int32, at int) boo
 		}
 		e := ac.short[acc>>(64-lookBits)]
 		if e.bits != 0 {
+			ac.hit[acc>>(64-lookBits)] = true
 			acc <<= e.bits & 63
 			n -= int(e.bits)
 			if k += int(e.run); k > 63 {
@@ -166,6 +168,7 @@ func (r *bitReader) block(dc, ac *huffSpec, to *plane, b *[64]int32, at int) boo
 			}
 			b[zigZag[k&63]&63] = int32(e.value) * to.quant[k&63]
 			last = k
+			seen |= 1 << (k & 63)
 			continue
 		}
 		r.acc, r.n = acc, n
@@ -188,6 +191,7 @@ func (r *bitReader) block(dc, ac *huffSpec, to *plane, b *[64]int32, at int) boo
 		if size > 0 {
 			b[zigZag[k&63]&63] = r.extend(size) * to.quant[k&63]
 			last = k
+			seen |= 1 << (k & 63)
 		}
 		acc, n = r.acc, r.n
 		if n < 0 {
@@ -198,6 +202,7 @@ func (r *bitReader) block(dc, ac *huffSpec, to *plane, b *[64]int32, at int) boo
 	if n < 0 {
 		return false
 	}
+	to.seen |= seen
 	idct(b, last, to.pix[at:], to.stride)
 	return true
 }

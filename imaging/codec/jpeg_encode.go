@@ -115,7 +115,7 @@ func newQuant(base *[64]byte, slot, quality int) (*encQuant, []byte) {
 	q := &encQuant{}
 	body := []byte{byte(slot)}
 	for _, nat := range zigZag {
-		step := min(max((int(base[nat])*(200-2*quality)+50)/100, 1), 255)
+		step := scaledStep(base[nat], 200-2*quality)
 		body = append(body, byte(step))
 		d := uint64(step) * 16
 		q.half[nat] = uint32(d / 2)

@@ -9,6 +9,10 @@ type huffSpec struct {
 	values []byte
 	used   bool // a scan reads with it
 
+	// What was read with it: values, and of AC tables entries of fast.
+	read [256]bool
+	hit  [1 << lookBits]bool
+
 	// fast maps the next lookBits bits to code length (low byte) and value (high byte); zero where
 	// the code is longer or there is none.
 	fast [1 << lookBits]uint16

@@ -40,8 +40,8 @@ func (l *jpegLayout) rebuild() pieces {
 		}
 	}
 	sof := []byte{8, byte(l.height >> 8), byte(l.height), byte(l.width >> 8), byte(l.width), byte(len(l.comps))}
-	for _, c := range l.comps {
-		sof = append(sof, c.id, c.h<<4|c.v, c.tq)
+	for i, c := range l.comps {
+		sof = append(sof, l.name(i), c.h<<4|c.v, c.tq)
 	}
 	b = appendSegment(b, l.sof, sof)
 	var dc, ac [4]*huffSpec
@@ -114,6 +114,14 @@ func (s *scan) spans() [][]byte {
 	return [][]byte{s.data}
 }
 
+// name is what a component is called in a file written here. Their own names would be a byte of free text each.
+func (l *jpegLayout) name(i int) byte {
+	if l.model == modelRGB {
+		return "RGB"[i]
+	}
+	return byte(i + 1)
+}
+
 // header composes the body of the scan's SOS segment. Selectors of tables that the scan does not
 // read are written as zero: they would be four bits of free text.
 func (s *scan) header(l *jpegLayout) []byte {
@@ -126,7 +134,7 @@ func (s *scan) header(l *jpegLayout) []byte {
 		if s.usesAC() {
 			t |= c.ta
 		}
-		b = append(b, l.comps[c.index].id, t)
+		b = append(b, l.name(c.index), t)
 	}
 	return append(b, s.ss, s.se, s.ah<<4|s.al)
 }

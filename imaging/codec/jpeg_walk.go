@@ -23,7 +23,16 @@ func (l *jpegLayout) follow(p *planes) error {
 			return err
 		}
 	}
-	return w.complete()
+	if err := w.complete(); err != nil {
+		return err
+	}
+	if p != nil {
+		for i := range p.comp {
+			w.seen[i] |= p.comp[i].seen
+		}
+	}
+	l.tidy(&w)
+	return nil
 }
 
 type walker struct {
@@ -31,6 +40,7 @@ type walker struct {
 	planes *planes // to decode to, or nil
 	// state holds, for each coefficient, the bit down to which it has been coded; -1 when not yet.
 	state  [4][64]int8
+	seen   [4]uint64 // which coefficients of a component some block has, a bit each
 	visits int64
 }
 
@@ -97,6 +107,9 @@ func (w *walker) scan(s *scan) error {
 			}
 		}
 	}
+	if s.restart >= mcus {
+		s.restart = 0 // it says nothing, and would be two bytes of free text
+	}
 	if w.visits += int64(mcus) * int64(perMCU); w.visits > maxBlockVisits {
 		return refuse(CodeComplex, "more than %d blocks to decode", maxBlockVisits)
 	}
@@ -122,7 +135,7 @@ func (w *walker) intervals(s *scan, order []scanComponent, mcus int) error {
 		mcu += n
 		end := r.end()
 		if mcu == mcus {
-			s.hold(s.data[start:end])
+			w.holdInterval(s, start, end, r.n&7)
 			w.l.removed.add("after image data", len(s.data)-end)
 			break
 		}
@@ -139,11 +152,27 @@ func (w *walker) intervals(s *scan, order []scanComponent, mcus int) error {
 		}
 		rst = (rst + 1) & 7
 		w.l.removed.add("between segments", next-end)
-		s.hold(s.data[start:end])
+		w.holdInterval(s, start, end, r.n&7)
 		s.hold(s.data[next : next+2])
 		start = next + 2
 	}
 	return nil
+}
+
+// holdInterval keeps the data of one interval, whose last byte has so many bits behind its last code.
+func (w *walker) holdInterval(s *scan, start, end, bits int) {
+	if end == start || bits == 0 || end-start > 1 && s.data[end-1] == 0 && s.data[end-2] == 0xFF {
+		s.hold(s.data[start:end]) // nothing behind, or a byte of ones with its stuffing
+		return
+	}
+	last := s.data[end-1]
+	if last|(1<<bits-1) == last {
+		s.hold(s.data[start:end])
+		return
+	}
+	s.hold(s.data[start : end-1])
+	s.hold(onesBehind(last, bits))
+	w.l.removed.add("after image data", 1)
 }
 
 // hold keeps p, merged with what is held already where the two touch in memory, so that ordinary data
@@ -170,7 +199,7 @@ func (w *walker) interval(r *bitReader, s *scan, order []scanComponent, first, n
 	case w.planes != nil:
 		ok = w.l.decodeSequential(w.planes, r, s, first, n)
 	default:
-		ok = walkSequential(r, s, order, n)
+		ok = w.sequential(r, s, order, n)
 	}
 	// Codes that cannot be are also what follows once the data has run out.
 	if r.short() || !ok && r.ended && r.n < 16 {
@@ -182,10 +211,11 @@ func (w *walker) interval(r *bitReader, s *scan, order []scanComponent, first, n
 	return nil
 }
 
-// walkSequential follows n units of a baseline or extended sequential scan (T.81 F.2.2).
-func walkSequential(r *bitReader, s *scan, order []scanComponent, n int) bool {
+// sequential follows n units of a baseline or extended sequential scan (T.81 F.2.2).
+func (w *walker) sequential(r *bitReader, s *scan, order []scanComponent, n int) bool {
 	for range n {
 		for _, c := range order {
+			seen := uint64(0)
 			size, ok := r.value(s.dc[c.td])
 			if !ok {
 				return false
@@ -204,6 +234,7 @@ func walkSequential(r *bitReader, s *scan, order []scanComponent, n int) bool {
 					}
 					skip = int(length)
 				}
+				h.read[v] = true
 				size := int(v & 15)
 				r.acc <<= skip + size
 				if r.n -= skip + size; r.n < 32 {
@@ -221,7 +252,11 @@ func walkSequential(r *bitReader, s *scan, order []scanComponent, n int) bool {
 				if k += int(v>>4) + 1; k > 64 {
 					return false
 				}
+				if size > 0 {
+					seen |= 1 << (k - 1)
+				}
 			}
+			w.seen[c.index] |= seen
 		}
 		if r.n < 0 {
 			return false

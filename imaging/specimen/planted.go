@@ -117,6 +117,8 @@ func jpegCarriers() []carrier {
 		with("comment", func(o *Options) { o.Comment = true }),
 		with("JFXX thumbnail", func(o *Options) { o.JFXX = true }),
 		with("MPF second picture", func(o *Options) { o.MPF = true }),
+		{"steps of no coefficient", func(_ []byte, s string) []byte { return Bare{Steps: []byte(s)}.JPEG() }},
+		{"steps of 16 bits of no coefficient", func(b []byte, _ string) []byte { return Bare{Steps: b[:120], Wide: true}.JPEG() }},
 		with("unused tables", func(o *Options) { o.Tables = true }),
 		with("between segments", func(o *Options) { o.Fill = true }),
 		with("behind the last block", func(o *Options) { o.Tail = true }),
