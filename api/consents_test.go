@@ -129,6 +129,25 @@ func TestAnEmergencyOpensOneRecordForCareForAnHour(t *testing.T) {
 	s.fetch("GET", token).ok(200)
 	s.request(elsewhere.ID, other, care).problem(403, "no_relation")
 	s.request(photo.ID, other, s.forMarketing()).problem(403, "role_not_allowed")
+
+	// It opens what is read for care, and changes nothing that outlasts it.
+	s.ask("GET", "/v1/photos?patient="+string(patient), other, nil).ok(200)
+	s.ask("GET", "/v1/consents?patient="+string(patient), other, nil).ok(200)
+	restriction := into[api.Event](s.ask("POST", patientPath(patient, "/restrictions"), s.token("front-desk"),
+		api.NewRestriction{Purposes: []consent.Purpose{consent.ForMarketing}, Reason: "asked by phone"}), 201)
+	hide := api.NewMask{Regions: []consent.Region{{Shape: "rectangle", X: 0, Y: 0, Width: 100, Height: 100}}}
+	for _, try := range []struct {
+		method, path string
+		in           any
+	}{
+		{"POST", patientPath(patient, "/providers"), api.NewAssignment{Account: account}},
+		{"POST", "/v1/authorizations", s.newAuthorization(patient)},
+		{"POST", "/v1/events/" + string(restriction.ID) + "/end", nil},
+		{"POST", "/v1/photos/" + string(photo.ID) + "/mask", hide},
+		{"DELETE", "/v1/photos/" + string(photo.ID), nil},
+	} {
+		s.ask(try.method, try.path, other, try.in).problem(403, "no_relation")
+	}
 	s.ask("POST", patientPath(patient, "/emergencies"), s.token("marketing"), api.NewEmergency{Reason: "a deadline"}).problem(403, "role_not_allowed")
 
 	owed := into[api.ReviewList](s.ask("GET", "/v1/reviews", s.token("privacy"), nil), 200).Reviews
@@ -211,6 +230,21 @@ func TestAnAuthorizationsLife(t *testing.T) {
 	draft.CopyGivenAt = nil
 	s.ask("POST", "/v1/authorizations", desk, draft).problem(422, "authorization_incomplete")
 	draft.Draft = true
+	soon := s.clock.now().Add(time.Minute)
+	for field, wait := range map[string]func(*api.NewAuthorization){
+		"signed_at":     func(a *api.NewAuthorization) { a.SignedAt = &soon },
+		"copy_given_at": func(a *api.NewAuthorization) { a.CopyGivenAt = &soon },
+	} { // no draft becomes whole by waiting
+		in := draft
+		wait(&in)
+		if p := s.ask("POST", "/v1/authorizations", desk, in).problem(422, "authorization_incomplete"); p.Defects[0].Field != field {
+			t.Errorf("%s: %+v", field, p.Defects)
+		}
+	}
+	early := draft.SignedAt.Add(-25 * time.Hour)
+	premature := draft
+	premature.Draft, premature.CopyGivenAt = false, &early // of what had not been signed
+	s.ask("POST", "/v1/authorizations", desk, premature).problem(422, "authorization_incomplete")
 	made := into[api.Authorization](s.ask("POST", "/v1/authorizations", desk, draft), 201)
 	if made.Status != "draft" || len(made.Lacks) != 1 || made.Lacks[0].Field != "copy_given_at" {
 		t.Errorf("%s lacks %+v", made.Status, made.Lacks)

@@ -55,8 +55,8 @@ func (a *Authorization) Defects(now time.Time) []Defect {
 		"The document must say that treatment does not depend on signing.")
 	need(a.Statements.Redisclosure, "statements.redisclosure", "164.508(c)(2)(iii)",
 		"The document must say that who receives a photo may pass it on.")
-	need(Dated(a.CopyGivenAt) && !a.CopyGivenAt.After(now), "copy_given_at", "164.508(c)(4)",
-		"Give the patient a copy of the signed document and record when.")
+	need(Dated(a.CopyGivenAt) && !a.CopyGivenAt.After(now) && !a.copyTooEarly(a.CopyGivenAt), "copy_given_at", "164.508(c)(4)",
+		"Give the patient a copy of the signed document, not before it was signed, and record when.")
 	need(bounded(a.Description, MaxText) && bounded(a.ExpiryEvent, MaxText) && bounded(a.Discloser, MaxName) &&
 		bounded(a.Signer.Name, MaxName) && bounded(a.Signer.Authority, MaxText) &&
 		len(a.Recipients)+len(a.Purposes)+a.Scope.named() <= MaxItems, "authorization", "164.508(c)(3)",
@@ -65,9 +65,19 @@ func (a *Authorization) Defects(now time.Time) []Defect {
 	return d
 }
 
+// copyTooEarly: what was given before it was signed was no copy of it. A day's
+// difference stands, because many write a day alone, of whatever time zone.
+func (a *Authorization) copyTooEarly(given time.Time) bool {
+	return given.Before(a.SignedAt.Add(-24 * time.Hour))
+}
+
 // Storable reports whether a draft may be kept: its texts, lists and dates have
-// their bounds and its channels are some, whatever it lacks.
-func (a *Authorization) Storable() bool {
+// their bounds and its channels are some, whatever it lacks. What it says to
+// have happened lies in the past: no draft becomes whole by waiting.
+func (a *Authorization) Storable(now time.Time) bool {
+	if a.SignedAt.After(now) || a.CopyGivenAt.After(now) {
+		return false
+	}
 	for _, s := range [][]string{a.Recipients, a.Purposes, a.Channels} {
 		if len(s) > MaxItems || slices.ContainsFunc(s, func(v string) bool { return !bounded(v, MaxName) }) {
 			return false

@@ -102,6 +102,11 @@ func DecideCapture(now time.Time, who Principal, r *Record) Decision {
 	}
 }
 
+// inEmergency are the acts on a record that an emergency opens: what is read for
+// care. It changes nothing that outlasts it, least of all who treats the
+// patient, what the patient agreed to, or what is there (164.312(a)(2)(ii)).
+var inEmergency = map[Act]bool{SeePhotoExists: true, ReadReceipt: true, ListConsents: true}
+
 // DecideAccess decides whether an act on a patient's record, or on one of the
 // patient's photos, is open to the principal. Providers see their own patients
 // only; p is nil where the act is not about one photo.
@@ -114,20 +119,33 @@ func DecideAccess(now time.Time, who Principal, act Act, r *Record, p *Photo) De
 	case who.Role != Provider:
 		return Decision{Allowed: true, Basis: []string{"role/" + string(who.Role)}}
 	}
-	if basis := r.relation(now, who.Account, p); basis != "" {
-		return Decision{Allowed: true, Basis: []string{basis}}
+	basis := r.treats(who.Account, p)
+	if basis == "" && inEmergency[act] {
+		basis = r.relation(now, who.Account, p)
 	}
-	return refuse(noRelation)
+	if basis == "" {
+		return refuse(noRelation)
+	}
+	return Decision{Allowed: true, Basis: []string{basis}}
 }
 
-// relation names why the account sees the patient: it is assigned, it made the
-// photo or its set, or it declared an emergency. Empty: it does not.
-func (r *Record) relation(now time.Time, a id.Account, p *Photo) string {
+// treats names why the patient, or the photo, is the account's own: it is
+// assigned, or made the photo or its set. Empty: it is not.
+func (r *Record) treats(a id.Account, p *Photo) string {
 	if e := r.assigned(a); e != nil {
 		return "assignment/" + string(e.ID)
 	}
 	if p != nil && a != "" && (p.DeclaredBy == a || p.SetBy == a) {
 		return "maker/" + string(p.ID)
+	}
+	return ""
+}
+
+// relation names why the account sees the patient: as treats, or it declared an
+// emergency. Empty: it does not.
+func (r *Record) relation(now time.Time, a id.Account, p *Photo) string {
+	if basis := r.treats(a, p); basis != "" {
+		return basis
 	}
 	if e := r.emergency(a, now); e != nil {
 		return "emergency/" + string(e.ID)
@@ -177,7 +195,7 @@ func (q *Question) decide() Decision {
 func (q *Question) decideGrounds() *Decision {
 	var why Refusal
 	switch {
-	case q.Record == nil, q.Who.Practice != q.Record.Practice,
+	case q.Record == nil, q.Who.Practice != q.Record.Practice, !q.made(),
 		!q.all(func(p *Photo) bool { return p.Patient == q.Record.Patient && !q.Record.has(Deleted, string(p.ID)) }):
 		why = notFound
 	case !slices.Contains(Purposes, q.Purpose):
@@ -191,6 +209,18 @@ func (q *Question) decideGrounds() *Decision {
 	}
 	d := refuse(why)
 	return &d
+}
+
+// made reports that the photo has the rendition, where somebody must have made it; of a comparison, see all.
+func (q *Question) made() bool {
+	switch q.Rendition {
+	case Masked:
+		return q.Photo.Marking != ""
+	case MaskedThumb:
+		return q.Photo.ThumbMarking != ""
+	default:
+		return true
+	}
 }
 
 // all asks of each photo that the rendition shows, so that the strictest counts.

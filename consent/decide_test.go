@@ -209,6 +209,38 @@ func TestDefectsNameFieldAndParagraph(t *testing.T) {
 	}
 }
 
+// Whatever a practice forbids, each combination of what one line lists is
+// allowed, and none that is allowed is left out.
+func TestMarketingsViewIsWhatIsReleased(t *testing.T) {
+	a := complete()
+	a.Recipients, a.Channels = []string{"Clinic website", "Billboard Ltd", "Studio"}, []string{"website", "print", "social"}
+	q := marketingQuestion(recordWith(a))
+	q.Campaign.Recipients, q.Campaign.Channels = a.Recipients, a.Channels
+	q.Policies = policies(t, `forbid (principal, action, resource) when { context.recipient == "Studio" && context.channel == "print" };
+		forbid (principal, action, resource) when { context.rendition == "thumb" && context.channel == "website" };`)
+	renditions := []string{"web", "thumb"}
+	listed := map[[3]string]int{}
+	for _, u := range consent.UsableNow(q, renditions, []consent.Campaign{*q.Campaign}) {
+		for _, rendition := range u.Renditions {
+			for _, recipient := range u.Recipients {
+				for _, channel := range u.Channels {
+					listed[[3]string{rendition, recipient, channel}]++
+				}
+			}
+		}
+	}
+	for _, rendition := range renditions {
+		for _, recipient := range a.Recipients {
+			for _, channel := range a.Channels {
+				q.Rendition, q.Recipient, q.Channel = rendition, recipient, channel
+				if n, d := listed[[3]string{rendition, recipient, channel}], consent.DecideRelease(q); n > 1 || d.Allowed != (n == 1) {
+					t.Errorf("%s to %s on %s: listed %d times, decided %+v", rendition, recipient, channel, n, d)
+				}
+			}
+		}
+	}
+}
+
 func TestUsableNowListsWhatDecideAllows(t *testing.T) {
 	a, dead := complete(), complete()
 	a.Scope.Original = true

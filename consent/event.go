@@ -143,8 +143,11 @@ func (r *Record) Accepts(e *Event) EventRefusal {
 		if a == nil {
 			return EventSubjectUnknown
 		}
-		if e.Kind == CopyGiven && (!a.CopyGivenAt.IsZero() || e.ReceivedAt.Before(a.SignedAt)) {
+		if e.Kind == CopyGiven && !a.CopyGivenAt.IsZero() {
 			return EventTwice
+		}
+		if e.Kind == CopyGiven && a.copyTooEarly(e.ReceivedAt) {
+			return EventIncomplete
 		}
 	case Ended:
 		if !r.hasEvent(e.Subject, Restricted, Assigned) {

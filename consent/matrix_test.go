@@ -167,8 +167,10 @@ var dimensions = []struct {
 		{"web", rendition("web"), means("small")},
 		{"thumb", rendition("thumb"), means("small")},
 		{"original", rendition("original"), means("is the original")},
-		{"masked", rendition("masked"), means("small", "masked")},
-		{"masked-thumb", rendition(consent.MaskedThumb), means("small", "masked")},
+		{"masked", both(rendition("masked"), marked(thePhoto, func(q *consent.Question, by id.Event) { q.Photo.Marking = by })), means("small", "masked")},
+		{"masked-thumb", both(rendition(consent.MaskedThumb), marked(thePhoto, func(q *consent.Question, by id.Event) { q.Photo.ThumbMarking = by })), means("small", "masked")},
+		{"masked, that nobody made", rendition("masked"), means("deleted")},
+		{"masked-thumb, that nobody made", rendition(consent.MaskedThumb), means("deleted")},
 		{"unknown", rendition("raw"), nil},
 	}},
 	{"comparison", []fact{

@@ -8,7 +8,8 @@ import (
 )
 
 // Usable is what one authorization allows marketing to do with a photo now,
-// for one campaign.
+// for one campaign: each of the renditions, to each of the recipients, on each
+// of the channels.
 type Usable struct {
 	Campaign      id.Campaign      `json:"campaign"`
 	CampaignName  string           `json:"campaign_name"`
@@ -42,9 +43,7 @@ func UsableNow(q Question, renditions []string, campaigns []Campaign) []Usable {
 			}
 			one := q
 			one.Record = record
-			if u := one.usable(renditions, a); u != nil {
-				out = append(out, *u)
-			}
+			out = append(out, one.usable(renditions, a)...)
 		}
 	}
 	return out
@@ -64,34 +63,54 @@ func (r *Record) with(a id.Authorization) *Record {
 }
 
 // usable asks for what both the campaign and the authorization name; q.Record
-// has no other authorization.
-func (q Question) usable(renditions []string, a *Authorization) *Usable {
-	u := &Usable{Campaign: q.Campaign.ID, CampaignName: q.Campaign.Name, Authorization: a.ID, Until: q.Campaign.Until, UntilEvent: a.ExpiryEvent}
-	if !a.ExpiresAt.IsZero() && a.ExpiresAt.Before(u.Until) {
-		u.Until = a.ExpiresAt
+// has no other authorization. What is in one line is allowed in each
+// combination: a policy of the practice may forbid single ones.
+func (q Question) usable(renditions []string, a *Authorization) []Usable {
+	until := q.Campaign.Until
+	if !a.ExpiresAt.IsZero() && a.ExpiresAt.Before(until) {
+		until = a.ExpiresAt
 	}
-	add := func(list *[]string, v string) {
-		if !slices.Contains(*list, v) {
-			*list = append(*list, v)
+	var out []Usable
+	channels := both(q.Campaign.Channels, a.Channels)
+	for _, recipient := range both(q.Campaign.Recipients, a.Recipients) {
+		q.Recipient = recipient
+		for _, one := range q.byChannel(renditions, channels, a.ID) {
+			if i := slices.IndexFunc(out, func(u Usable) bool {
+				return slices.Equal(u.Channels, one.Channels) && slices.Equal(u.Renditions, one.Renditions)
+			}); i >= 0 {
+				out[i].Recipients = append(out[i].Recipients, recipient)
+				continue
+			}
+			one.Campaign, one.CampaignName, one.Authorization = q.Campaign.ID, q.Campaign.Name, a.ID
+			one.Until, one.UntilEvent, one.Recipients = until, a.ExpiryEvent, []string{recipient}
+			out = append(out, one)
 		}
 	}
-	recipients, channels := both(q.Campaign.Recipients, a.Recipients), both(q.Campaign.Channels, a.Channels)
-	for _, rendition := range renditions {
-		for _, recipient := range recipients {
-			for _, channel := range channels {
-				q.Rendition, q.Recipient, q.Channel = rendition, recipient, channel
-				if d := DecideRelease(q); d.Allowed && slices.Contains(d.Basis, "authorization/"+string(a.ID)) {
-					add(&u.Renditions, rendition)
-					add(&u.Recipients, recipient)
-					add(&u.Channels, channel)
-				}
+	return out
+}
+
+// byChannel says which renditions the recipient may be given on which channels,
+// those together that have the same.
+func (q Question) byChannel(renditions, channels []string, a id.Authorization) (out []Usable) {
+	for _, channel := range channels {
+		q.Channel = channel
+		var allowed []string
+		for _, rendition := range renditions {
+			q.Rendition = rendition
+			if d := DecideRelease(q); d.Allowed && d.Authorization == a {
+				allowed = append(allowed, rendition)
 			}
 		}
+		i := slices.IndexFunc(out, func(u Usable) bool { return slices.Equal(u.Renditions, allowed) })
+		switch {
+		case len(allowed) == 0:
+		case i >= 0:
+			out[i].Channels = append(out[i].Channels, channel)
+		default:
+			out = append(out, Usable{Renditions: allowed, Channels: []string{channel}})
+		}
 	}
-	if len(u.Renditions) == 0 {
-		return nil
-	}
-	return u
+	return out
 }
 
 // both is what is in both lists, each once, in the order of the first.

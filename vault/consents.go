@@ -59,7 +59,7 @@ func (s *Service) RecordAuthorization(ctx context.Context, who consent.Principal
 	}
 	now := s.now()
 	a.ID, a.Practice, a.RecordedAt, a.RecordedBy = id.New[id.Authorization](), who.Practice, now, who.Account
-	if d := a.Defects(now); d != nil && !(draft && a.Storable()) {
+	if d := a.Defects(now); d != nil && !(draft && a.Storable(now)) {
 		return nil, s.failed(ctx, who, e, &InvalidError{Code: "authorization_incomplete", Defects: d})
 	}
 	for _, p := range a.Scope.Photos {

@@ -157,6 +157,9 @@ func (s *Service) deny(ctx context.Context, who consent.Principal, e *audit.Entr
 	if err := s.log(ctx, who, e); err != nil {
 		return err
 	}
+	if e.Reason == Code(ErrNotFound) { // there is no such rendition
+		return ErrNotFound
+	}
 	return &DeniedError{Refusals: why}
 }
 
