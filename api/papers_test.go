@@ -70,6 +70,8 @@ func TestATemplateThatLacksAStatementIsRefusedNamingIt(t *testing.T) {
 		"no right to revoke":         {func(n *api.NewTemplate) { n.Clauses.RightToRevoke = "" }, "clauses.right_to_revoke"},
 		"a clause not in the text":   {func(n *api.NewTemplate) { n.Clauses.Redisclosure = "They may be passed on, for sure." }, "clauses.redisclosure"},
 		"one clause for two":         {func(n *api.NewTemplate) { n.Clauses.Conditioning = mayRevoke }, "clauses.conditioning"},
+		"one in another":             {func(n *api.NewTemplate) { n.Clauses.Redisclosure = noCondition + "\n" + passedOn }, "clauses.redisclosure"},
+		"less of another":            {func(n *api.NewTemplate) { n.Clauses.Conditioning = strings.TrimSuffix(mayRevoke, ".") }, "clauses.conditioning"},
 		"a word":                     {func(n *api.NewTemplate) { n.Clauses.Conditioning = "treatment" }, "clauses.conditioning"},
 		"a payment that is not said": {func(n *api.NewTemplate) { n.Clauses.Payment = "Somebody pays for all of this." }, "clauses.payment"},
 	} {

@@ -1,7 +1,6 @@
 package consent
 
 import (
-	"slices"
 	"strings"
 	"time"
 
@@ -74,7 +73,7 @@ func (t *Template) Defects() []Defect {
 	need(t.Kind == TemplateOfAuthorization || t.Kind == TemplateOfClinical, "kind", "", "Say what is signed on it: authorization, or clinical.")
 	need(!Blank(t.Name) && bounded(t.Name, MaxName), "name", "", "Give the template a name, at most 200 bytes.")
 	need(!Blank(t.Text) && bounded(t.Text, MaxTemplate), "text", "164.508(c)(3)", "Give the text that the patient reads, at most 40,000 bytes.")
-	var taken []string
+	rest := t.Text // what no clause has taken: one passage is one statement
 	c := &t.Clauses
 	for _, c := range []struct {
 		clause, field, paragraph, what string
@@ -97,9 +96,11 @@ func (t *Template) Defects() []Defect {
 		if c.clause == "" && !c.mandatory {
 			continue
 		}
-		need(len(strings.TrimSpace(c.clause)) >= minClause && strings.Contains(t.Text, c.clause) && !slices.Contains(taken, c.clause), c.field, c.paragraph,
+		need(len(strings.TrimSpace(c.clause)) >= minClause && strings.Contains(rest, c.clause), c.field, c.paragraph,
 			"Quote, word for word, the clause of the text that states "+c.what+"; each statement needs a clause of its own.")
-		taken = append(taken, c.clause)
+		if c.clause != "" {
+			rest = strings.Replace(rest, c.clause, "\x00", 1)
+		}
 	}
 	return d
 }
