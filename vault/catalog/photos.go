@@ -135,8 +135,8 @@ func (c *practice) DeclarePhoto(ctx context.Context, p *vault.Photo, g *vault.Gr
 				return &vault.ConflictError{Code: "capture_differs", Sentence: "This capture was declared for another patient, or by another account."}
 			case out.State == vault.Removed:
 				return &vault.ConflictError{Code: "capture_deleted", Sentence: "The photo of this capture was deleted; take a new one."}
-			case out.Kind != p.Kind || out.View != p.View || out.BodySite != p.BodySite:
-				return &vault.ConflictError{Code: "capture_differs", Sentence: "This capture was declared with another kind, view or body site."}
+			case out.Kind != p.Kind || out.View != p.View || out.BodySite != p.BodySite || out.Set != p.Set || out.Treatment != p.Treatment:
+				return &vault.ConflictError{Code: "capture_differs", Sentence: "This capture was declared with another kind, view, body site, set or treatment."}
 			}
 			grant.Photo = out.ID
 			if e.Photo == p.ID {

@@ -72,6 +72,18 @@ func testPhotos(t *testing.T, s *shelf) {
 		_, _, err = s.Catalogs.Grant(ctx, g.Hash)
 		wantError(t, err, vault.ErrNotFound)
 	})
+	t.Run("the same capture in another set, or of another treatment, is a conflict", func(t *testing.T) {
+		for _, change := range []func(*vault.Photo){
+			func(p *vault.Photo) { p.Set = id.New[id.Set]() },
+			func(p *vault.Photo) { p.Treatment = id.New[id.Treatment]() },
+		} {
+			other, g := s.newPhoto(p.ID, by.ID)
+			other.Device, other.Capture = photo.Device, photo.Capture
+			change(other)
+			_, err := s.c.DeclarePhoto(ctx, other, g, s.entry(audit.PhotoDeclare))
+			wantConflict(t, err, "capture_differs")
+		}
+	})
 	t.Run("the same capture id on another device is another photo", func(t *testing.T) {
 		other, g := s.newPhoto(p.ID, by.ID)
 		other.Capture = photo.Capture
