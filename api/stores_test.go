@@ -106,6 +106,7 @@ func (s *stack) rawSQLite(path string) *sql.DB {
 
 func (s *stores) furnish(t *stack) {
 	t.Helper()
+	t.must(vault.Mark(context.Background(), s.blobs, t.practice))
 	t.must(s.catalog.CreatePractice(context.Background(), t.practice, &audit.Entry{Action: audit.PracticeCreate, Outcome: audit.Allowed}))
 }
 

@@ -263,6 +263,9 @@ func (p *pass) store(ctx context.Context) error {
 	sizes := map[id.Object]int64{}
 	for _, area := range []blobs.Area{blobs.Photos, blobs.Staging} {
 		err := p.Blobs.List(ctx, p.Practice, area, func(n blobs.Name, size int64) error {
+			if n == markOf(p.Practice) {
+				return nil
+			}
 			p.report.Objects++
 			p.progress("objects", int64(p.report.Objects), 0)
 			sizes[n.Object] = size

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"sync"
 	"time"
 
@@ -14,17 +13,12 @@ import (
 )
 
 // Prepare comes before the first request and before Run: it refuses a database
-// that is not this installation's, or is behind its checkpoint, and makes
-// upload keys if they are due. A database that was lost is opened as an empty
-// one, which is behind nothing: a vault without its practice must not look ready.
+// or an object store that is not this installation's, or a database that is behind
+// its checkpoint, and makes upload keys if they are due. A database that was lost is opened
+// as an empty one, which is behind nothing: a vault without its practice must not look ready.
 func (s *Service) Prepare(ctx context.Context) error {
-	list, err := s.Catalogs.Practices(ctx)
-	if err != nil {
+	if err := CheckPlace(ctx, s.Catalogs, s.Blobs, s.Practice); err != nil {
 		return err
-	}
-	if !slices.Contains(list, s.Practice) {
-		return fmt.Errorf("%w: the database does not hold the practice %s: it is empty, or another's; restore it, with its key file, from one backup",
-			ErrBroken, s.Practice)
 	}
 	if err := s.practices(ctx, s.CheckNotBehind); err != nil {
 		return err

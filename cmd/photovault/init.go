@@ -57,7 +57,11 @@ func (c *initCommand) Run(r *run) error {
 		return err
 	}
 	practice := conf.Practice
-	token, account, err := firstAdmin(r.ctx, s, practice, c.Admin, now)
+	var token consent.Bearer
+	var account id.Account
+	if err = vault.Mark(r.ctx, s.blobs, practice); err == nil {
+		token, account, err = firstAdmin(r.ctx, s, practice, c.Admin, now)
+	}
 	if conflict := new(vault.ConflictError); errors.As(err, &conflict) {
 		err = fmt.Errorf("the practice was made before, and nothing was changed; for another machine's client.json: photovault config client --config %s", r.Config)
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"database/sql"
@@ -370,6 +371,36 @@ func (r *replica) gone() int {
 	status := r.cmd.ProcessState.ExitCode()
 	r.cmd = nil
 	return status
+}
+
+// A replica whose configuration leads to a bucket, prefix or practice other than
+// the others' does not serve, and the check says so.
+func TestAReplicaOfOtherStoresDoesNotStart(t *testing.T) {
+	c := newCluster(t, 1)
+	right, err := os.ReadFile(c.replicas[0].path("config.yaml"))
+	c.must(err)
+	other := s3test.Bucket(t, devstack.Need(t).S3[0], devstack.Need(t).CA).Bucket
+	for name, wrong := range map[string]string{
+		"bucket":   strings.Replace(string(right), "bucket: "+c.bucket.Bucket, "bucket: "+other, 1),
+		"prefix":   strings.Replace(string(right), "    bucket: ", "    prefix: other\n    bucket: ", 1),
+		"practice": strings.Replace(string(right), string(c.practice), string(id.New[id.Practice]()), 1),
+	} {
+		if wrong == string(right) {
+			t.Fatalf("%s: nothing was changed", name)
+		}
+		file := filepath.Join(c.dir, name+".yaml")
+		c.must(os.WriteFile(file, []byte(wrong), 0o600))
+		for _, args := range [][]string{{"serve"}, {"config", "check", "--connect"}} {
+			ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+			cmd := exec.CommandContext(ctx, os.Args[0], append(args, "--config", file)...)
+			cmd.Env = append(os.Environ(), "PHOTOVAULT_TEST_MAIN=1")
+			out, err := cmd.CombinedOutput()
+			cancel()
+			if err == nil || ctx.Err() == context.DeadlineExceeded || !strings.Contains(string(out), "another's") {
+				t.Errorf("another %s, %v: %v\n%s", name, args, err, out)
+			}
+		}
+	}
 }
 
 // One look names what is wrong with the keys and with the bucket.

@@ -81,7 +81,21 @@ func checkStores(ctx context.Context, c *config.Config) error {
 	if err == nil {
 		err = what("catalog", s.openCatalog(ctx, c))
 	}
-	return errors.Join(err, what("objects", s.openObjects(ctx, c, reading)), s.Close())
+	objects := what("objects", s.openObjects(ctx, c, reading))
+	if err == nil && objects == nil {
+		err = s.checkPlace(ctx, c.Practice)
+	}
+	return errors.Join(err, objects, s.Close())
+}
+
+// checkPlace looks whether the stores belong together, which they do before
+// init has made a practice.
+func (s *stores) checkPlace(ctx context.Context, p id.Practice) error {
+	list, err := s.catalog.Practices(ctx)
+	if err != nil || len(list) == 0 {
+		return err
+	}
+	return vault.CheckPlace(ctx, s.catalog, s.blobs, p)
 }
 
 func (s *stores) lock(c *config.Config, how access) error {

@@ -104,6 +104,7 @@ func newTemplate(t *testing.T) (out *template) {
 		must(db.CreatePractice(ctx, out.practice, &audit.Entry{Action: audit.PracticeCreate, Outcome: audit.Allowed}))
 		store, err := dir.Open(filepath.Join(out.folder, "objects"))
 		must(err)
+		must(vault.Mark(ctx, store, out.practice))
 		for name, role := range map[string]consent.Role{"provider": consent.Provider, "desk": consent.FrontDesk, "marketing": consent.Marketing,
 			"agency": consent.Marketing, "privacy": consent.Privacy, "admin": consent.Admin} {
 			a, c, _, err := vault.NewAccount(out.practice, name, role, 0, time.Now())
