@@ -51,10 +51,19 @@ func CheckPlace(ctx context.Context, catalogs Catalogs, store blobs.Store, p id.
 	}
 	body, _, err := store.Get(ctx, markOf(p), 0, -1)
 	switch {
+	case errors.Is(err, blobs.ErrNotFound) && holdsPhotos(ctx, store, p): // of a vault that was made before there were marks
+		return nil
 	case errors.Is(err, blobs.ErrNotFound):
 		return fmt.Errorf("%w: the object store does not hold %s, which init put there: the bucket, prefix or folder is empty, or another's; name the right one, or restore it", ErrBroken, markOf(p))
 	case err != nil:
 		return translate(err)
 	}
 	return body.Close()
+}
+
+// holdsPhotos reports whether any object of the practice's photos is there.
+func holdsPhotos(ctx context.Context, store blobs.Store, p id.Practice) bool {
+	found := errors.New("one is enough")
+	err := store.List(ctx, p, blobs.Photos, func(blobs.Name, int64) error { return found })
+	return errors.Is(err, found)
 }

@@ -4,9 +4,11 @@ import (
 	"errors"
 	"log/slog"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"photovault/vault"
+	"photovault/vault/blobs"
 	"photovault/vault/blobs/dir"
 	"photovault/vault/id"
 )
@@ -34,6 +36,16 @@ func TestAnObjectStoreOfAnotherPlaceIsRefused(t *testing.T) {
 	}
 	if err := elsewhere.Prepare(t.Context()); !errors.Is(err, vault.ErrBroken) {
 		t.Errorf("another installation's: %v", err)
+	}
+	photo := blobs.Name{Practice: f.practice, Area: blobs.Photos, Object: id.New[id.Object]()}
+	if err := other.Put(t.Context(), photo, strings.NewReader("sealed"), 6); err != nil {
+		t.Fatal(err)
+	}
+	if err := elsewhere.Prepare(t.Context()); err != nil {
+		t.Errorf("its own, of before there were marks: %v", err)
+	}
+	if err := other.Delete(t.Context(), photo); err != nil {
+		t.Fatal(err)
 	}
 	for range 2 { // asked again it is no error
 		if err := vault.Mark(t.Context(), other, f.practice); err != nil {

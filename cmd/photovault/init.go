@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -57,11 +58,7 @@ func (c *initCommand) Run(r *run) error {
 		return err
 	}
 	practice := conf.Practice
-	var token consent.Bearer
-	var account id.Account
-	if err = vault.Mark(r.ctx, s.blobs, practice); err == nil {
-		token, account, err = firstAdmin(r.ctx, s, practice, c.Admin, now)
-	}
+	token, account, err := firstAdmin(r.ctx, s, practice, c.Admin, now)
 	if conflict := new(vault.ConflictError); errors.As(err, &conflict) {
 		err = fmt.Errorf("the practice was made before, and nothing was changed; for another machine's client.json: photovault config client --config %s", r.Config)
 	}
@@ -107,9 +104,17 @@ Next:
 	return nil
 }
 
-// firstAdmin makes the practice and the one account that nobody can have
-// authorized.
+// firstAdmin marks the object store as the installation's and makes the practice
+// and the one account that nobody can have authorized. Where there is a practice
+// already nothing is marked: the configuration may name another bucket by mistake.
 func firstAdmin(ctx context.Context, s *stores, p id.Practice, name string, now time.Time) (consent.Bearer, id.Account, error) {
+	list, err := s.catalog.Practices(ctx)
+	if err == nil && !slices.Contains(list, p) {
+		err = vault.Mark(ctx, s.blobs, p)
+	}
+	if err != nil {
+		return "", "", err
+	}
 	e := &audit.Entry{Action: audit.PracticeCreate, Outcome: audit.Allowed, Reason: "init"}
 	if err := s.catalog.CreatePractice(ctx, p, e); err != nil {
 		return "", "", err

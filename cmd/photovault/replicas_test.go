@@ -390,14 +390,21 @@ func TestAReplicaOfOtherStoresDoesNotStart(t *testing.T) {
 		}
 		file := filepath.Join(c.dir, name+".yaml")
 		c.must(os.WriteFile(file, []byte(wrong), 0o600))
-		for _, args := range [][]string{{"serve"}, {"config", "check", "--connect"}} {
+		tried := []struct {
+			says string
+			args []string
+		}{{"made before", []string{"init", "--home", filepath.Join(c.dir, name)}}, {"another's", []string{"serve"}}, {"another's", []string{"config", "check", "--connect"}}}
+		if name == "practice" { // init would make it
+			tried = tried[1:]
+		}
+		for _, x := range tried {
 			ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
-			cmd := exec.CommandContext(ctx, os.Args[0], append(args, "--config", file)...)
+			cmd := exec.CommandContext(ctx, os.Args[0], append(x.args, "--config", file)...)
 			cmd.Env = append(os.Environ(), "PHOTOVAULT_TEST_MAIN=1")
 			out, err := cmd.CombinedOutput()
 			cancel()
-			if err == nil || ctx.Err() == context.DeadlineExceeded || !strings.Contains(string(out), "another's") {
-				t.Errorf("another %s, %v: %v\n%s", name, args, err, out)
+			if err == nil || ctx.Err() == context.DeadlineExceeded || !strings.Contains(string(out), x.says) {
+				t.Errorf("another %s, %v: %v\n%s", name, x.args, err, out)
 			}
 		}
 	}
