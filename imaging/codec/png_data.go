@@ -91,6 +91,9 @@ func (l *pngLayout) walk(dst io.Writer) error {
 	}
 	if l.kind == pngPalette {
 		l.tidyPalette()
+	} else if l.trns != nil && !l.keyed {
+		l.removed.add("unused tables", len(l.trns)+12) // a colour that no pixel has would be free text
+		l.trns = nil
 	}
 	left := pieces(in).size()
 	beyond, err := io.Copy(io.Discard, io.LimitReader(z, maxBeyond+1))
@@ -113,7 +116,7 @@ func (l *pngLayout) pass(z io.Reader, out io.Writer, w, h int) error {
 	n := l.rowBytes(w)
 	row := make([]byte, 1+n)
 	var t *tidier
-	if l.depth < 8 || l.kind == pngPalette {
+	if l.depth < 8 || l.kind == pngPalette || l.trns != nil {
 		t = &tidier{l: l, width: w, in: make([]byte, n), prevIn: make([]byte, n), out: make([]byte, n), prevOut: make([]byte, n)}
 	}
 	for range h {
@@ -135,7 +138,8 @@ func (l *pngLayout) pass(z io.Reader, out io.Writer, w, h int) error {
 	return nil
 }
 
-// tidier looks at the samples of rows that do not fill whole bytes or that name colours of a palette.
+// tidier looks at the samples of rows that do not fill whole bytes, that name colours of a palette, or that may have
+// the colour that is transparent.
 // Bits behind the last pixel of a row are free text, and filters spread them over the rows below: they
 // become zero, and the row is filtered again as it was.
 type tidier struct {
@@ -152,6 +156,9 @@ func (t *tidier) row(row []byte) error {
 	copy(t.out, t.in)
 	if used := t.width * int(t.l.depth) % 8; used != 0 {
 		t.out[len(t.out)-1] &= 0xFF << (8 - used)
+	}
+	if !t.l.keyed && t.l.trns != nil && t.l.kind != pngPalette {
+		t.l.keyed = t.l.names(t.out, t.width)
 	}
 	if t.l.kind == pngPalette {
 		if err := t.l.mark(t.out, t.width); err != nil {
@@ -175,6 +182,32 @@ func (l *pngLayout) mark(row []byte, w int) error {
 		l.used[i] = true
 	}
 	return nil
+}
+
+// names reports whether a pixel of a row has the colour that is transparent.
+func (l *pngLayout) names(row []byte, w int) bool {
+	if l.depth < 8 {
+		per, mask := 8/int(l.depth), byte(1<<l.depth-1)
+		for x := range w {
+			if row[x/per]>>(8-int(l.depth)*(1+x%per))&mask == l.trns[1] {
+				return true
+			}
+		}
+		return false
+	}
+	key := l.trns
+	if l.depth == 8 {
+		key = nil
+		for i := 1; i < len(l.trns); i += 2 {
+			key = append(key, l.trns[i])
+		}
+	}
+	for ; len(row) > 0; row = row[len(key):] {
+		if bytes.HasPrefix(row, key) {
+			return true
+		}
+	}
+	return false
 }
 
 // dataError tells an early end from damage.

@@ -30,6 +30,7 @@ type pngLayout struct {
 	trns    []byte   // as in a tRNS chunk
 	data    [][]byte // bodies of IDAT chunks
 	used    [256]bool
+	keyed   bool // some pixel has the colour that trns makes transparent
 
 	source pngColour
 	colour colours

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"photovault/imaging/codec"
+	"photovault/imaging/internal/wire"
 	"photovault/imaging/specimen"
 )
 
@@ -241,6 +242,43 @@ func TestDisplayP3IsTheSameByProfileAndByNumber(t *testing.T) {
 		}
 		if i > 0 && psnr(t, decode(t, a), decode(t, b)) < 40 {
 			t.Errorf("%s differs", byProfile.Renditions[i].Name)
+		}
+	}
+}
+
+// A colour that is said to be transparent and that no pixel has is six bytes of free text; one that some pixel has is
+// picture.
+func TestAColourKeyThatNoPixelHasGoes(t *testing.T) {
+	black := func(kind byte) []byte { return make([]byte, map[byte]int{0: 2, 2: 6}[kind]) }
+	for _, interlaced := range []bool{false, true} {
+		for _, c := range []struct {
+			kind, depth byte
+			key         []byte
+		}{{0, 16, []byte("GP")}, {2, 16, []byte("GPS52N")}, {0, 8, []byte{0, 255}}, {2, 8, []byte("\x00S\x002\x00N")}, {0, 4, []byte{0, 9}}, {0, 1, []byte{0, 1}}} {
+			t.Run(fmt.Sprintf("kind %d, %d bits, interlaced %v", c.kind, c.depth, interlaced), func(t *testing.T) {
+				flat := func(key []byte) []byte {
+					var chunk []byte
+					if key != nil {
+						chunk = specimen.Chunk(nil, "tRNS", key)
+					}
+					return specimen.FlatPNG(37, 29, c.kind, c.depth, interlaced, chunk)
+				}
+				without, absent, present := sanitise(t, flat(nil)), sanitise(t, flat(c.key)), sanitise(t, flat(black(c.kind)))
+				if got := absent.Renditions[0].Data; !bytes.Equal(got, without.Renditions[0].Data) {
+					t.Errorf("the key stays: %x", got)
+				}
+				if len(absent.Findings.Removed) != 1 || absent.Findings.Removed[0].Bytes != int64(12+len(c.key)) {
+					t.Errorf("findings %+v", absent.Findings.Removed)
+				}
+				if got := present.Renditions[0].Data; !bytes.Contains(got, specimen.Chunk(nil, "tRNS", black(c.kind))) || len(present.Findings.Removed) != 0 {
+					t.Errorf("the key that a pixel has went: %x", got)
+				}
+				for _, a := range []wire.Answer{without, absent, present} {
+					if _, err := codec.Scan(a.Renditions[0].Data); err != nil {
+						t.Error(err)
+					}
+				}
+			})
 		}
 	}
 }
