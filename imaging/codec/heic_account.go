@@ -166,6 +166,9 @@ func (l *heicLayout) open(primary *heifItem) error {
 			return err
 		}
 	}
+	for _, c := range l.configs {
+		c.dropUnused(&l.removed)
+	}
 	return nil
 }
 

@@ -6,7 +6,14 @@ type paramReader struct {
 	p   []byte
 	at  int // in bits
 	bad bool
+	// large says that a number which is only skipped was larger than any has reason to be: the syntax has room for
+	// four bytes of anything.
+	large bool
 }
+
+// maxSkipped is above all numbers that encoders write where they are not read here: the largest is a share of the
+// picture, min_spatial_segmentation_idc (ITU-T H.265 E.3.1).
+const maxSkipped = 4096
 
 // newParamReader takes a parameter set's payload behind the NAL unit header, and removes the bytes that
 // prevent start codes from appearing (7.3.1.1).
@@ -68,8 +75,10 @@ func (r *paramReader) upTo(bound uint32) int {
 // skip reads n codes, signed or unsigned, whose values do not matter.
 func (r *paramReader) skip(n int) {
 	for range n {
-		if r.ue(); r.bad {
+		if v := r.ue(); r.bad {
 			return
+		} else if v > maxSkipped {
+			r.large = true
 		}
 	}
 }

@@ -25,6 +25,7 @@ type hevcConfig struct {
 	length int    // bytes of a NAL unit's length
 	sets   [3][][]byte
 	params paramSets
+	shown  [64]bool // picture parameter sets, by number, that a slice names
 	// What is left out of the record.
 	sei, unused int
 }
@@ -171,6 +172,7 @@ func (h *hevcConfig) picture(data []byte, removed *removals) ([][]byte, error) {
 				return nil, refuse(CodeCorrupt, "coded data is malformed")
 			}
 			removed.add("unused coded data", len(nal)-len(kept))
+			h.shown[namedPicture(kept)] = true
 			slices = append(slices, kept)
 		}
 	}
@@ -178,6 +180,27 @@ func (h *hevcConfig) picture(data []byte, removed *removals) ([][]byte, error) {
 		return nil, refuse(CodeCorrupt, "an item without a picture")
 	}
 	return slices, nil
+}
+
+// namedPicture is the number of the picture parameter set that a slice of a picture that decodes without others names
+// (7.3.6.1).
+func namedPicture(slice []byte) int {
+	r := newParamReader(slice[2:min(len(slice), 16)])
+	r.u(2)
+	return r.upTo(63)
+}
+
+// dropUnused leaves out the picture parameter sets that no slice names, once all slices were seen.
+func (h *hevcConfig) dropUnused(removed *removals) {
+	kept := h.sets[2][:0:0]
+	for _, nal := range h.sets[2] {
+		if r := newParamReader(nal[2:]); h.shown[r.upTo(63)] {
+			kept = append(kept, nal)
+		} else {
+			removed.add("unused coded data", 2+len(nal))
+		}
+	}
+	h.sets[2] = kept
 }
 
 // trimSlice cuts off what may follow the stop bit of a slice: zero words (7.3.2.13) and zero bytes.

@@ -61,15 +61,11 @@ func (s *paramSets) sequence(nal []byte) error {
 		top, bottom := uy*r.upTo(maxHEVCSide), uy*r.upTo(maxHEVCSide)
 		s.width -= left + right
 		s.height -= top + bottom
-		s.loose = hides(left, left+right, top, top+bottom)
+		s.loose = s.loose || hides(left, left+right, top, top+bottom)
 	}
 	s.bits, s.chromaBits = 8+r.upTo(8), 8+r.upTo(8)
 	pocBits := 4 + r.upTo(12)
-	n := s.subLayers
-	if !r.flag() {
-		n = 1
-	}
-	r.skip(3 * n)
+	s.ordering(r)
 	r.skip(6)
 	if r.flag() { // scaling lists are used
 		if r.flag() { // and are here
@@ -86,6 +82,7 @@ func (s *paramSets) sequence(nal []byte) error {
 	if r.flag() {
 		for range r.upTo(32) {
 			r.u(pocBits + 1)
+			s.loose = true // far pictures to refer to, by free numbers
 		}
 	}
 	r.u(2)
@@ -102,23 +99,32 @@ func (s *paramSets) sequence(nal []byte) error {
 	if r.bad || s.width < 1 || s.height < 1 {
 		return refuse(CodeCorrupt, "sequence parameter set is malformed")
 	}
-	if !s.loose && !r.ends() {
+	if r.large || !s.loose && !r.ends() {
 		s.loose = true
 	}
 	return nil
 }
 
-// profileTierLevel reads 7.3.3.
+// profileTierLevel reads 7.3.3. What it reserves could be text, byte by byte: those of the general profile and,
+// more yet, of sub-layers, which a still picture has no use for.
 func (s *paramSets) profileTierLevel(r *paramReader) {
-	r.at += 96
+	space := r.u(2)
+	r.u(6)
+	r.u(12)
+	known := r.u(20)
+	r.u(14)
+	reserved := r.u(32) | r.u(2)
+	r.u(8)
+	s.loose = s.loose || space != 0 || known != 0 || reserved != 0
 	sub := make([][2]bool, s.subLayers-1)
 	for i := range sub {
 		sub[i] = [2]bool{r.flag(), r.flag()}
 	}
 	if len(sub) > 0 {
-		r.u(2 * (8 - len(sub)))
+		s.loose = r.u(2*(8-len(sub))) != 0 || s.loose
 	}
 	for _, x := range sub {
+		s.loose = s.loose || x[0] || x[1]
 		if x[0] {
 			r.at += 88
 		}
@@ -131,10 +137,30 @@ func (s *paramSets) profileTierLevel(r *paramReader) {
 	}
 }
 
+// ordering reads how many pictures a decoder holds, for each sub-layer or for all.
+func (s *paramSets) ordering(r *paramReader) {
+	n := s.subLayers
+	if !r.flag() {
+		n = 1
+	}
+	r.skip(3 * n)
+}
+
+// timing reads how long a frame lasts, which is two free numbers of 32 bits. Programs that make one frame of a film
+// put there what it would have been.
+func (s *paramSets) timing(r *paramReader) {
+	units, scale := r.u(32), r.u(32)
+	s.loose = s.loose || units != 1 && units != 1000 && units != 1001 || scale > 120_000
+	if r.flag() {
+		r.skip(1)
+	}
+}
+
 // usability reads the video usability information (E.2.1).
 func (s *paramSets) usability(r *paramReader) {
 	if r.flag() && r.u(8) == 255 {
 		r.u(32)
+		s.loose = true // the shape of a pixel, by free numbers
 	}
 	if r.flag() {
 		r.u(1)
@@ -153,13 +179,10 @@ func (s *paramSets) usability(r *paramReader) {
 	r.u(3)
 	if r.flag() {
 		r.skip(4)
+		s.loose = true // a window that some readers cut to
 	}
-	if r.flag() { // timing of frames
-		r.u(32)
-		r.u(32)
-		if r.flag() {
-			r.skip(1)
-		}
+	if r.flag() {
+		s.timing(r)
 		if r.flag() {
 			s.loose = true // a buffering model
 			return
@@ -225,7 +248,9 @@ func (s *paramSets) picture(nal []byte) error {
 	r := newParamReader(nal)
 	r.upTo(63)
 	r.upTo(15)
-	r.u(7)
+	r.u(2)
+	s.loose = r.u(3) != 0 || s.loose // free bits in each slice header
+	r.u(2)
 	r.skip(3)
 	r.u(1)
 	skipTransform := r.flag()
@@ -255,8 +280,7 @@ func (s *paramSets) picture(nal []byte) error {
 	}
 	r.u(1)
 	r.skip(1)
-	// Free bytes in each slice header.
-	s.loose = r.flag() || s.loose
+	s.loose = r.flag() || s.loose // free bytes in each
 	if r.flag() {
 		ranges, other := r.flag(), r.u(7)
 		if ranges {
@@ -275,7 +299,7 @@ func (s *paramSets) picture(nal []byte) error {
 	if r.bad {
 		return refuse(CodeCorrupt, "picture parameter set is malformed")
 	}
-	if !r.ends() {
+	if r.large || !r.ends() {
 		s.loose = true
 	}
 	return nil
@@ -288,27 +312,22 @@ func (s *paramSets) video(nal []byte) error {
 	r.u(6)
 	layers := r.u(6)
 	n := int(r.u(3)) + 1
-	r.u(17)
+	r.u(1)
+	s.loose = r.u(16) != 0xFFFF || s.loose
 	if n != s.subLayers {
 		return refuse(CodeCorrupt, "parameter sets do not fit each other")
 	}
 	s.profileTierLevel(r)
-	if !r.flag() {
-		n = 1
-	}
-	r.skip(3 * n)
+	s.ordering(r)
 	maxLayer, sets := int(r.u(6)), r.upTo(1023)
 	for range sets {
 		for range maxLayer + 1 {
 			r.u(1)
 		}
 	}
+	s.loose = s.loose || maxLayer != 0 || sets != 0
 	if r.flag() {
-		r.u(32)
-		r.u(32)
-		if r.flag() {
-			r.skip(1)
-		}
+		s.timing(r)
 		if r.upTo(1024) != 0 {
 			s.loose = true
 			return nil
@@ -317,7 +336,7 @@ func (s *paramSets) video(nal []byte) error {
 	if r.bad {
 		return refuse(CodeCorrupt, "video parameter set is malformed")
 	}
-	if r.flag() || layers != 0 || !r.ends() {
+	if r.large || r.flag() || layers != 0 || !r.ends() {
 		s.loose = true
 	}
 	return nil

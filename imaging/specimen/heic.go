@@ -47,6 +47,9 @@ type HEICOptions struct {
 	Elsewhere  bool   // ... in another file
 	Derivation string // kind of the picture's item, instead of its own
 	Essential  bool   // an unknown property that must not be left out
+	// Sets rewrites the parameter sets of the picture by their kind, 32 to 34: it is given a set's bits behind its
+	// header, up to the stop bit, and returns what takes its place.
+	Sets map[byte]func(bits string) []string
 	// Tail32, 33 and 34 leave the canary behind the end of a video, sequence or picture parameter set.
 	Tail32, Tail33, Tail34 bool
 }
@@ -255,6 +258,9 @@ func (f *heifFile) codedItem(name string, more ...int) int {
 	p := readCoded(name)
 	if f.o.Window != nil {
 		p = withWindow(p, *f.o.Window)
+	}
+	for kind, rewrite := range f.o.Sets {
+		p.config = rewriteSets(p.config, kind, rewrite)
 	}
 	p = f.o.chatter(p, f.canary)
 	it := &heifItem{kind: "hvc1", parts: f.split(p.data)}
