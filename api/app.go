@@ -153,7 +153,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener, grace time.Duration)
 	conf.MinVersion = max(conf.MinVersion, tls.VersionTLS12)
 	conf.NextProtos = []string{"http/1.1"}
 	done := make(chan error, 1)
-	go func() { done <- s.app.Listener(tls.NewListener(l, conf)) }()
+	go func() { done <- s.app.Listener(tls.NewListener(persistent{l}, conf)) }()
 	select {
 	case err := <-done:
 		return err
