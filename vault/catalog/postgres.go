@@ -99,6 +99,9 @@ func postgresFault(err error) fault {
 	case "08", "25", "53", "57", "58", "28", "3D": // connection, read-only primary, resources, operator, system, login, no such database
 		return unavailable
 	}
+	if connect := new(pgconn.ConnectError); errors.As(err, &connect) { // such as a database that takes no connections for now
+		return unavailable
+	}
 	return unknown
 }
 

@@ -150,3 +150,27 @@ func settled(t *testing.T, db *catalog.DB) (err error) {
 	}
 	return err
 }
+
+// An administrator who closes the database for a while, to copy it, is no fault
+// of what is asked.
+func TestADatabaseThatTakesNoConnectionsIsUnavailable(t *testing.T) {
+	s := newServer(t)
+	db, name := s.open(t), s.Database
+	beside := *s
+	beside.Database = "postgres" // nobody can close the one that he is in
+	raw := beside.raw(t)
+	allow := func(yes string) {
+		t.Helper()
+		_, err := raw.Exec(`ALTER DATABASE ` + name + ` ALLOW_CONNECTIONS ` + yes)
+		must(t, err)
+	}
+	allow("false")
+	t.Cleanup(func() { allow("true") })
+	_, err := raw.Exec(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '` + name + `'`)
+	must(t, err)
+	for range 3 {
+		if _, err := db.Practices(t.Context()); !errors.Is(err, vault.ErrUnavailable) {
+			t.Errorf("%v, want ErrUnavailable", err)
+		}
+	}
+}
