@@ -49,17 +49,18 @@ func TestCommandsOfConsent(t *testing.T) {
 	says("colleague", "assignment/", "consent", "explain", photo, "--purpose", "clinical")
 	says("front-desk", "ended", "consent", "end", assignment)
 
+	const recipient = "Clinic \u202ewebsite" // which turns around what stands behind it
 	campaign := v.must("marketing", "campaign", "add", "Spring", "--purpose", "Show results of treatment to prospective patients",
-		"--recipient", "Clinic website", "--channel", "website", "--until", "2099-01-01")
+		"--recipient", recipient, "--channel", "website", "--until", "2099-01-01")
 	says("front-desk", "Spring", "campaign", "list")
-	release := []string{"--purpose", "marketing", "--recipient", "Clinic website", "--channel", "website", "--campaign", campaign}
+	release := []string{"--purpose", "marketing", "--recipient", recipient, "--channel", "website", "--campaign", campaign}
 	says("privacy", "164.508(a)(3)(i)", append([]string{"consent", "explain", photo}, release...)...)
 
 	var example map[string]any
 	if err := json.Unmarshal([]byte(v.must("front-desk", "consent", "authorize", "--example")), &example); err != nil {
 		t.Fatal(err)
 	}
-	example["patient"], example["draft"] = patient, true
+	example["patient"], example["draft"], example["recipients"] = patient, true, []string{recipient}
 	delete(example, "copy_given_at")
 	file := filepath.Join(t.TempDir(), "draft.json")
 	text, err := json.Marshal(example)
@@ -85,12 +86,13 @@ func TestCommandsOfConsent(t *testing.T) {
 	takedown, _, _ := strings.Cut(strings.Split(due, "\n")[1], " ")
 	says("marketing", "must come down", "photo", "list", "--usable")
 	says("marketing", "give --evidence", "takedown", "confirm", takedown)
-	says("marketing", "1 confirmed", "takedown", "confirm", takedown, "--evidence", "taken off the page", "--document", file)
-	says("privacy", "taken off the page", "takedown", "show", takedown)
-	says("privacy", "Clinic website", "audit", "disclosures", patient)
+	says("marketing", "1 confirmed", "takedown", "confirm", takedown, "--evidence", "taken off the page\x1b[2J", "--document", file)
+	says("privacy", "taken off the page\uFFFD[2J", "takedown", "show", takedown)
+	says("privacy", "Clinic \uFFFDwebsite", "audit", "disclosures", patient)
 	page := filepath.Join(t.TempDir(), "accounting.html")
 	says("privacy", "1 disclosures", "audit", "disclosures", patient, "--html", page)
-	if text, err := os.ReadFile(page); err != nil || !strings.Contains(string(text), "Exempt: authorization") || strings.Contains(string(text), "MRN-CONSENT") {
+	if text, err := os.ReadFile(page); err != nil || !strings.Contains(string(text), "Exempt: authorization") || strings.Contains(string(text), "MRN-CONSENT") ||
+		!strings.Contains(string(text), "Clinic \uFFFDwebsite") {
 		t.Errorf("%v: the page is\n%s", err, text)
 	}
 	says("marketing", "none", "takedown", "list")

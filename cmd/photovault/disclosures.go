@@ -70,6 +70,7 @@ func accounted(d api.Disclosure) string {
 var accountingPage string
 
 var accountingTemplate = template.Must(template.New("accounting").Funcs(template.FuncMap{
+	"plain":   plain, // a name must not turn the text around it, either
 	"day":     func(t time.Time) string { return t.Format("2 January 2006") },
 	"instant": func(t time.Time) string { return t.Format("2006-01-02 15:04 UTC") },
 	"count": func(list []api.Disclosure) (n int) {

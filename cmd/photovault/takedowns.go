@@ -99,7 +99,7 @@ func (c *takedownShow) Run(r *run) error {
 	fmt.Fprintf(r.out, "photo     %s, %s\nwhere     %q via %s, campaign %s\nreleased  %s under authorization %s\nwhy       %s (%s)\nstate     %s, due %s\n",
 		t.Photo, t.Rendition, t.Recipient, t.Channel, t.Campaign, day(t.ReleasedAt), t.Authorization, t.Why.Sentence, t.Cause, takedownState(t), day(t.DueAt))
 	for _, v := range t.Confirmations {
-		fmt.Fprintf(r.out, "confirmed %s by %s, down on %s: %s %s\n", day(v.At), v.By, day(v.TakenDownAt), dash(v.Text), v.Document)
+		fmt.Fprintf(r.out, "confirmed %s by %s, down on %s: %s %s\n", day(v.At), v.By, day(v.TakenDownAt), plain(dash(v.Text)), v.Document)
 	}
 	return nil
 }
