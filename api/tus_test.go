@@ -278,6 +278,22 @@ func TestAGrantEndsWithItsAccount(t *testing.T) {
 	s.ask("GET", "/v1/photos/"+string(x.Photo.ID), token, nil).problem(401, "unauthenticated")
 }
 
+// Who sends when the account ends does not add the photo with a request that
+// began before, however long it takes.
+func TestAPatchThatOutlastsItsAccountAddsNoPhoto(t *testing.T) {
+	s := newStack(t)
+	who, token := s.account("provider")
+	x := s.declareAs(token, s.consented())
+	x.sealed = s.seal(id.Capture(x.in.Capture), bytes.Repeat([]byte("0123456789abcdef"), 200_000))
+	up := s.create(x.Grant, len(x.sealed))
+	w := s.stalled(up, x.Grant, x.sealed, 1<<20)
+	s.ask("DELETE", "/v1/accounts/"+string(who), s.token("admin"), nil).ok(204)
+	_, err := w.Write(x.sealed[1<<20:])
+	s.must(err)
+	w.answer("PATCH").problem(404, "not_found")
+	s.await(x.Photo.ID, vault.Receiving)
+}
+
 // Promise P7: a PATCH that is cut keeps what arrived.
 func TestACutPatchKeepsWhatArrived(t *testing.T) {
 	seed := uint64(time.Now().UnixNano())

@@ -254,7 +254,8 @@ type Uploads interface {
 	// its offset is still where the first begins: ErrOffset. When an upload
 	// that is not partial is then complete, the photo becomes received, the
 	// job exists and e is written, in the same transaction; otherwise e is
-	// not used. Errors: ErrOffset, ErrTooLarge, ErrGone, ErrSwept.
+	// not used. Errors: ErrOffset, ErrTooLarge, ErrGone, ErrSwept, ErrNotFound
+	// where it would be complete and its owner's account has ended.
 	AddSegments(ctx context.Context, u *Upload, s []Segment, expires time.Time, e *audit.Entry) error
 	// Concatenate begins and completes an upload that takes over the segments
 	// of u.Parts in order; all other uploads of the photo end, and it becomes

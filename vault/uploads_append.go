@@ -226,8 +226,11 @@ func (p *appending) link(segments []Segment) error {
 	e.Patient, e.Photo, e.Subject = p.up.Patient, p.up.Photo, string(p.up.ID)
 	expires := p.now().Add(p.UploadLife)
 	err := p.Catalogs.ForPractice(p.up.Practice).AddSegments(ctx, p.up, segments, expires, e)
-	if errors.Is(err, ErrOffset) || errors.Is(err, ErrGone) || errors.Is(err, ErrSwept) {
-		p.abandon(segments...) // another process was first, ended the upload or swept them
+	if errors.Is(err, ErrOffset) || errors.Is(err, ErrGone) || errors.Is(err, ErrSwept) || errors.Is(err, ErrNotFound) {
+		p.abandon(segments...) // another process was first, ended the upload or swept them; or the account has ended
+	}
+	if errors.Is(err, ErrNotFound) {
+		return p.failed(ctx, p.who, e, err)
 	}
 	if err != nil {
 		return err

@@ -142,7 +142,7 @@ func (c *practice) Concatenate(ctx context.Context, u *vault.Upload, e *audit.En
 			}
 		}
 		out = u
-		return c.receive(ctx, tx, k, u.Photo)
+		return c.receive(ctx, tx, k, u.Photo, u.Owner)
 	})
 	if err != nil {
 		return nil, err

@@ -215,18 +215,29 @@ func (c *practice) AddSegments(ctx context.Context, u *vault.Upload, segments []
 		if e == nil {
 			return errNoEntry
 		}
-		if err := c.receive(ctx, tx, k, row.photo); err != nil {
+		if err := c.receive(ctx, tx, k, row.photo, row.owner); err != nil {
 			return err
 		}
 		return c.d.audit(ctx, tx, k, e)
 	})
 }
 
-// receive makes a photo whose upload is complete a job.
-func (c *practice) receive(ctx context.Context, tx querier, k *practiceKeys, p id.Photo) error {
+// receive makes a photo whose upload is complete a job. Its sender was known
+// when the request began, which may be long ago: an account that has ended since
+// adds no photo. ErrNotFound.
+func (c *practice) receive(ctx context.Context, tx querier, k *practiceKeys, p id.Photo, owner id.Account) error {
 	photo, err := c.lockPhoto(ctx, tx, k, p)
 	if err != nil {
 		return err
+	}
+	var account *vault.Account
+	err = tx.one(ctx, `SELECT id, version, sealed FROM account WHERE practice = $1 AND id = $2`+c.d.dialect.fence, []any{c.p, owner},
+		func(scan scanner) (err error) { account, err = scanAccount(k, scan); return err })
+	if err != nil {
+		return err
+	}
+	if !account.Active() {
+		return vault.ErrNotFound
 	}
 	if photo.State != vault.Receiving {
 		return vault.ErrGone

@@ -117,6 +117,17 @@ func testPhotos(t *testing.T, s *shelf) {
 }
 
 func testUploads(t *testing.T, s *shelf) {
+	t.Run("an account that has ended completes none", func(t *testing.T) {
+		ctx := t.Context()
+		by, _ := s.account(t, consent.Provider)
+		photo := s.declared(t, s.patient(t).ID, by.ID)
+		u := s.upload(t, photo, 100)
+		s.segment(t, u, 40)
+		must(t, s.c.RevokeAccount(ctx, by.ID, s.entry(audit.AccountRevoke)))
+		o := s.planned(t, blobs.Staging, string(u.ID), 60)
+		wantError(t, s.c.AddSegments(ctx, u, []vault.Segment{{Start: 40, Size: 60, Object: o.ID}}, s.now, s.entry(audit.PhotoUpload)), vault.ErrNotFound)
+		s.wantState(t, photo.ID, vault.Receiving)
+	})
 	ctx := t.Context()
 	by, _ := s.account(t, consent.Provider)
 	p := s.patient(t)
