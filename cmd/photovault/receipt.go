@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"crypto/ed25519"
 	"crypto/sha256"
@@ -89,7 +90,22 @@ func (c *photoReceipt) read(r *run) (*vault.Receipt, error) {
 	if json.Unmarshal(b, receipt) != nil || len(receipt.Findings.InputSHA256) != 64 {
 		return nil, errors.New("this is no receipt; print one with: photovault photo receipt PHOTO --json")
 	}
+	if !saysOnly(b, receipt) {
+		return nil, errors.New("this receipt says more than was signed, or says it twice; print it anew with: photovault photo receipt PHOTO --json")
+	}
 	return receipt, nil
+}
+
+// saysOnly reports whether a file is this receipt but for its spaces. The signature is over what was read of it: a
+// field that nobody signed, or one that is there twice, would be read by whoever looks at the file.
+func saysOnly(file []byte, receipt *vault.Receipt) bool {
+	var got, want bytes.Buffer
+	if json.Compact(&got, file) != nil {
+		return false
+	}
+	e := json.NewEncoder(&want)
+	e.SetEscapeHTML(false)
+	return e.Encode(receipt) == nil && bytes.Equal(bytes.TrimSpace(want.Bytes()), got.Bytes())
 }
 
 // checkSignature trusts the key that was given, else the pinned one; the service

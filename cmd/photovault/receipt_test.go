@@ -53,4 +53,15 @@ func TestAReceiptIsVerifiedOffline(t *testing.T) {
 	if out, ok := offline("forged.json", key, "upload.jpg", "original.jpg"); ok || !strings.Contains(out, "signature") {
 		t.Errorf("a forged receipt: %v\n%s", ok, out)
 	}
+	for name, said := range map[string]string{"a field that nobody signed": `"note": "unaltered", "had_gps": true`,
+		"a field twice": `"had_gps": false, "had_gps": true`, "a field in another spelling": `"HAD_GPS": true`} {
+		keep("more.json", []byte(strings.Replace(string(genuine), `"had_gps": true`, said, 1)))
+		if out, ok := offline("more.json", key, "upload.jpg", "original.jpg"); ok || !strings.Contains(out, "more than was signed") {
+			t.Errorf("%s: %v\n%s", name, ok, out)
+		}
+	}
+	keep("spaced.json", []byte(strings.ReplaceAll(string(genuine), "\n", "\r\n\t")))
+	if out, ok := offline("spaced.json", key, "upload.jpg", "original.jpg"); !ok {
+		t.Errorf("with other spaces: %s", out)
+	}
 }
