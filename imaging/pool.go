@@ -9,6 +9,7 @@ package imaging
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"runtime"
 	"slices"
@@ -106,6 +107,9 @@ func NewPool(cfg Config) (*Pool, error) {
 	}
 	p := &Pool{cfg: cfg, budget: semaphore.NewWeighted(cfg.MemoryBytes), ready: make(chan started), orders: make(chan order),
 		hevc: make(chan order), done: make(chan struct{}), quiet: make(chan struct{})}
+	if err := closeOnExec(); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrMachine, err)
+	}
 	p.open, p.shut = context.WithCancel(context.Background())
 	go p.startAhead()
 	go p.startHEVC()

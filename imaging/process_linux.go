@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"os"
+	"strconv"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -47,6 +48,21 @@ func peakMemory(pid int) int64 {
 func nonDumpable() bool {
 	v, err := unix.PrctlRetInt(unix.PR_GET_DUMPABLE, 0, 0, 0, 0)
 	return err == nil && v == 0
+}
+
+// closeOnExec marks the descriptors of this process that they are not handed on. Go opens all its own so; those that
+// the process was started with, by a shell or a supervisor that was careless, are not, and a worker would hold them.
+func closeOnExec() error {
+	held, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		return err
+	}
+	for _, e := range held {
+		if fd, err := strconv.Atoi(e.Name()); err == nil && fd > 2 {
+			unix.CloseOnExec(fd)
+		}
+	}
+	return nil
 }
 
 // Undumpable makes this process's memory unreadable to other processes of the same user, workers

@@ -23,3 +23,11 @@ func nonDumpable() bool { return false }
 
 // Undumpable is not available on this system.
 func Undumpable() error { return errors.New("imaging: this system cannot hide a process's memory") }
+
+// closeOnExec marks the descriptors that this process was started with that they are not handed on.
+func closeOnExec() error {
+	for fd := 3; fd < 1024; fd++ {
+		syscall.CloseOnExec(fd)
+	}
+	return nil
+}
