@@ -60,6 +60,12 @@ func TestAPhotoGoesInSealedAndComesOutOnlyWithConsent(t *testing.T) {
 	// Marketing gets nothing from that.
 	tokens := func(role string, in any) answer { return s.ask("POST", path+"/tokens", s.token(role), in) }
 	tokens("marketing", api.NewToken{Purpose: consent.ForCare}).problem(403, "role_not_allowed")
+	tried := into[api.Trail](s.ask("GET", "/v1/audit/patients/"+string(patient), s.token("privacy"), nil), 200).Entries
+	if !slices.ContainsFunc(tried, func(e vault.Logged) bool {
+		return e.Action == audit.TokenIssue && e.Outcome == audit.Denied && e.Reason == "role_not_allowed" && e.Photo == photo.ID
+	}) {
+		t.Error("the patient's trail does not say who tried to see the photo")
+	}
 	if p := tokens("marketing", s.forMarketing()).problem(403, "no_authorization"); p.Refusals[0].Paragraph != "164.508(a)(3)(i)" {
 		t.Errorf("refusals %+v", p.Refusals)
 	}

@@ -127,6 +127,7 @@ const (
 	EventSubjectUnknown EventRefusal = "subject_unknown"
 	EventTwice          EventRefusal = "already_recorded"
 	EventIncomplete     EventRefusal = "event_incomplete"
+	EventTooEarly       EventRefusal = "event_too_early" // before what it is about was signed
 )
 
 // Accepts decides whether the event may follow on what the record holds; an
@@ -147,7 +148,7 @@ func (r *Record) Accepts(e *Event) EventRefusal {
 			return EventTwice
 		}
 		if e.Kind == CopyGiven && a.copyTooEarly(e.ReceivedAt) {
-			return EventIncomplete
+			return EventTooEarly
 		}
 	case Ended:
 		if !r.hasEvent(e.Subject, Restricted, Assigned) {

@@ -182,7 +182,7 @@ func (s *Service) Explain(ctx context.Context, who consent.Principal, as id.Acco
 func (r *TokenRequest) check() error {
 	switch {
 	case !slices.Contains(RenditionNames, r.Rendition) && !slices.Contains(DerivedNames, r.Rendition):
-		return invalid("rendition", "Choose original, web or thumb.")
+		return invalid("rendition", "Choose one of "+strings.Join(slices.Concat(RenditionNames, DerivedNames), ", ")+".")
 	case !slices.Contains(consent.Purposes, r.Purpose):
 		return invalid("purpose", "Say what the photo is for: clinical, teaching or marketing.")
 	case r.Purpose != consent.ForMarketing && (r.Recipient != "" || r.Channel != "" || r.Campaign != ""):

@@ -146,6 +146,11 @@ func (s *Service) allow(ctx context.Context, who consent.Principal, act consent.
 	if who.May(act) {
 		return nil
 	}
+	if e.Patient == "" && e.Photo != "" { // who tried stands in the patient's trail, too
+		if p, err := s.Catalogs.ForPractice(who.Practice).Photo(ctx, e.Photo); err == nil {
+			e.Patient = p.Patient
+		}
+	}
 	return s.deny(ctx, who, e, consent.Refusal{Code: "role_not_allowed", Paragraph: "164.312(a)(1)",
 		Sentence: "Your role may not " + string(act) + "."})
 }

@@ -187,7 +187,7 @@ func (c *consentEnd) Run(r *run) error {
 type consentExplain struct {
 	Photo     string          `arg:"" help:"Photo's id."`
 	Purpose   consent.Purpose `required:"" help:"clinical, teaching or marketing."`
-	Rendition string          `help:"original, web or thumb (default web)."`
+	Rendition string          `help:"original, web (default), thumb, or one that was made: masked, masked-thumb, compare, masked-compare."`
 	Recipient string          `help:"Marketing: who receives it."`
 	Channel   string          `help:"Marketing: where it will appear."`
 	Campaign  string          `help:"Marketing: what it is for." placeholder:"ID"`

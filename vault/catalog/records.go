@@ -260,6 +260,9 @@ func (c *practice) AddEvent(ctx context.Context, ev *consent.Event, e *audit.Ent
 			return &vault.ConflictError{Code: code, Sentence: "This has been recorded before."}
 		case consent.EventSubjectUnknown:
 			return vault.ErrNotFound
+		case consent.EventTooEarly:
+			return &vault.InvalidError{Code: "field_invalid", Defects: []consent.Defect{{Field: "received_at", Paragraph: "164.508(c)(4)",
+				Sentence: "It cannot have been before the document was signed."}}}
 		default:
 			return &vault.InvalidError{Code: "event_incomplete", Defects: []consent.Defect{{Field: "event",
 				Sentence: "Something that this event must say is missing, or is not what it can be."}}}
