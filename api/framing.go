@@ -55,7 +55,7 @@ func wellFramed(h *fasthttp.RequestHeader) bool {
 var once = map[string]bool{
 	"authorization": true, "contenttype": true, "host": true, "range": true,
 	"tusresumable": true, "uploadlength": true, "uploadoffset": true, "uploaddeferlength": true,
-	"uploadchecksum": true, "uploadconcat": true, "xhttpmethodoverride": true,
+	"uploadchecksum": true, "uploadconcat": true, "uploadmetadata": true, "trailer": true, "xhttpmethodoverride": true,
 }
 
 // squeezed is a field's name by its letters alone: as a reader may see it that

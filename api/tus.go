@@ -53,8 +53,9 @@ func (c *call) tusCreate() error {
 		return err
 	}
 	concat := c.Get("Upload-Concat")
-	if strings.HasPrefix(concat, "final;") {
-		return c.tusConcatenate(strings.TrimPrefix(concat, "final;"))
+	asked := vault.Asked{Metadata: c.Get("Upload-Metadata"), Concat: concat}
+	if list, final := strings.CutPrefix(concat, "final;"); final {
+		return c.tusConcatenate(list, asked)
 	}
 	if concat != "" && concat != "partial" {
 		return errConcat
@@ -72,7 +73,7 @@ func (c *call) tusCreate() error {
 	if err != nil {
 		return err
 	}
-	u, err := c.service().CreateUpload(c.ctx, c.who, p, length, concat == "partial")
+	u, err := c.service().CreateUpload(c.ctx, c.who, p, length, concat == "partial", asked)
 	if err != nil {
 		return err
 	}
@@ -94,7 +95,7 @@ func (c *call) tusCreate() error {
 }
 
 // tusConcatenate puts partial uploads together; it moves no bytes.
-func (c *call) tusConcatenate(list string) error {
+func (c *call) tusConcatenate(list string, asked vault.Asked) error {
 	parts, err := uploadsIn(list)
 	if err != nil {
 		return err
@@ -106,7 +107,7 @@ func (c *call) tusConcatenate(list string) error {
 	if err != nil {
 		return err
 	}
-	u, err := c.service().Concatenate(c.ctx, c.who, p, parts)
+	u, err := c.service().Concatenate(c.ctx, c.who, p, parts, asked)
 	if err != nil {
 		return err
 	}
@@ -135,8 +136,11 @@ func (c *call) tusStatus() error {
 	}
 	c.progress(u)
 	c.Set("Upload-Length", strconv.FormatInt(u.Length, 10))
-	if concat := concatenation(u); concat != "" {
-		c.Set("Upload-Concat", concat)
+	if u.Asked.Concat != "" {
+		c.Set("Upload-Concat", u.Asked.Concat)
+	}
+	if u.Asked.Metadata != "" {
+		c.Set("Upload-Metadata", u.Asked.Metadata)
 	}
 	return nil
 }

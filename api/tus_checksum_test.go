@@ -6,7 +6,9 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"fmt"
+	"slices"
 	"strconv"
+	"strings"
 	"testing"
 
 	"photovault/vault"
@@ -91,6 +93,21 @@ func TestACutPatchWithAChecksumKeepsNothing(t *testing.T) {
 	w.send(fmt.Sprintf("%x\r\n%s\r\n0\r\n\r\n", len(x.sealed), x.sealed), lines...)
 	w.answer("PATCH").ok(204)
 	s.receivedWhole(x)
+}
+
+// tus, Checksum: trailers are an extension of their own. One that is announced
+// is not passed over, as if the bytes had been checked.
+func TestAChecksumInATrailerIsRefused(t *testing.T) {
+	s := newStack(t)
+	x := s.sealedBig()
+	up := s.create(x.Grant, len(x.sealed))
+	w := s.dial(0)
+	lines := slices.DeleteFunc(s.patchLines(up, x.Grant, 0, 5), func(l string) bool { return strings.HasPrefix(l, "Content-Length") })
+	w.send("5\r\nabcde\r\n0\r\nUpload-Checksum: sha1 AAAAAAAAAAAAAAAAAAAAAAAAAAA=\r\n\r\n", append(lines, "Transfer-Encoding: chunked", "Trailer: Upload-Checksum")...)
+	w.answer("PATCH").problem(400, "checksum_unsupported")
+	if n := s.offset(up, x.Grant); n != 0 {
+		t.Errorf("offset %d", n)
+	}
 }
 
 // A creation whose body fails its checksum made an upload, and nothing of it counts.

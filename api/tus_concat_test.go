@@ -53,10 +53,11 @@ func TestTusConcatenation(t *testing.T) {
 		t.Errorf("%v", a.header)
 	}
 	s.await(x.Photo.ID, vault.Receiving)
-	a := s.final(x.Grant, "https://"+s.address+ups[0], ups[1], "https://else.example"+ups[2]).ok(201)
+	named := []string{"https://" + s.address + ups[0], ups[1], "https://else.example" + ups[2]}
+	a := s.final(x.Grant, named...).ok(201)
 	final := a.header.Get("Location")
 	h := s.ask("HEAD", final, x.Grant, nil, tus).ok(200).header
-	if h.Get("Upload-Concat") != "final;"+strings.Join(ups, " ") || h.Get("Upload-Offset") != strconv.Itoa(len(x.sealed)) ||
+	if h.Get("Upload-Concat") != "final;"+strings.Join(named, " ") || h.Get("Upload-Offset") != strconv.Itoa(len(x.sealed)) ||
 		h.Get("Upload-Length") != h.Get("Upload-Offset") {
 		t.Errorf("%v", h)
 	}

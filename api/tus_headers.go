@@ -32,6 +32,9 @@ func decimal(s string) (int64, bool) {
 func (c *call) checksum() (*vault.Checksum, error) {
 	h := c.Get("Upload-Checksum")
 	if h == "" {
+		if strings.Contains(strings.ToLower(c.Get("Trailer")), "upload-checksum") { // the extension checksum-trailer is not there
+			return nil, errChecksum
+		}
 		return nil, nil
 	}
 	algorithm, digest, _ := strings.Cut(h, " ")
@@ -49,26 +52,41 @@ func (c *call) checksum() (*vault.Checksum, error) {
 // uploadPhoto is the photo that an upload is of: the grant's, or the one that
 // Upload-Metadata names.
 func (c *call) uploadPhoto() (id.Photo, error) {
-	if c.who.Grant != "" {
+	metadata, err := pairs(c.Get("Upload-Metadata"))
+	switch photo, named := metadata["photo"]; {
+	case err != nil:
+		return "", err
+	case c.who.Grant != "":
 		return c.who.Grant, nil
-	}
-	for pair := range strings.SplitSeq(c.Get("Upload-Metadata"), ",") {
-		key, value, _ := strings.Cut(strings.TrimSpace(pair), " ")
-		if key != "photo" {
-			continue
-		}
-		raw, err := base64.StdEncoding.DecodeString(value)
-		if err != nil {
-			return "", errBadRequest
-		}
-		p, err := id.Parse[id.Photo](string(raw))
+	case !named:
+		return "", &vault.InvalidError{Code: "photo_required", Defects: []consent.Defect{{Field: "Upload-Metadata",
+			Sentence: "Name the declared photo in Upload-Metadata (photo, base64), or use its upload grant."}}}
+	default:
+		p, err := id.Parse[id.Photo](photo)
 		if err != nil {
 			return "", vault.ErrNotFound
 		}
 		return p, nil
 	}
-	return "", &vault.InvalidError{Code: "photo_required", Defects: []consent.Defect{{Field: "Upload-Metadata",
-		Sentence: "Name the declared photo in Upload-Metadata (photo, base64), or use its upload grant."}}}
+}
+
+// pairs reads Upload-Metadata: keys of printable ASCII, each once, with values
+// in base64 that may be empty.
+func pairs(header string) (map[string]string, error) {
+	out := map[string]string{}
+	if header == "" {
+		return out, nil
+	}
+	for pair := range strings.SplitSeq(header, ",") {
+		key, value, _ := strings.Cut(strings.TrimSpace(pair), " ")
+		raw, err := base64.StdEncoding.DecodeString(value)
+		_, twice := out[key]
+		if err != nil || key == "" || twice || strings.ContainsFunc(key, func(r rune) bool { return r <= ' ' || r > '~' }) {
+			return nil, errBadRequest
+		}
+		out[key] = string(raw)
+	}
+	return out, nil
 }
 
 // errConcat: Upload-Concat is not what concatenation has.
@@ -98,22 +116,4 @@ func uploadsIn(list string) ([]id.Upload, error) {
 		return nil, errConcat
 	}
 	return out, nil
-}
-
-// concatenation is an upload's Upload-Concat, or empty.
-func concatenation(u *vault.Upload) string {
-	switch {
-	case u.Partial:
-		return "partial"
-	case len(u.Parts) == 0:
-		return ""
-	}
-	out := "final;"
-	for i, part := range u.Parts {
-		if i > 0 {
-			out += " "
-		}
-		out += uploadPath + string(part)
-	}
-	return out
 }

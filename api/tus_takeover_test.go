@@ -94,7 +94,7 @@ func TestTwoWritersInTwoProcessesLeaveOneFile(t *testing.T) {
 	for range 3 {
 		x := s.sealedBig()
 		who := consent.Principal{Practice: s.practice, Account: s.owner(x), Role: consent.Tablet, Grant: x.Photo.ID}
-		u, err := s.service.CreateUpload(t.Context(), who, x.Photo.ID, int64(len(x.sealed)), false)
+		u, err := s.service.CreateUpload(t.Context(), who, x.Photo.ID, int64(len(x.sealed)), false, vault.Asked{})
 		s.must(err)
 		var wg sync.WaitGroup
 		for i, service := range []*vault.Service{s.service, second, s.service, second} {

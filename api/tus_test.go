@@ -179,6 +179,33 @@ func TestTusRefusals(t *testing.T) {
 	}
 }
 
+// tus, Creation: a HEAD tells the metadata and the parts as the client named them.
+func TestWhatAClientSaidIsToldAgain(t *testing.T) {
+	s := newStack(t)
+	x := s.sealedBig()
+	const metadata = "filename YmVmb3JlLmpwZw==,is_confidential,empty "
+	up := s.create(x.Grant, len(x.sealed), header("Upload-Metadata", metadata+",size MTI="))
+	if got := s.ask("HEAD", up, x.Grant, nil, tus).ok(200).header.Get("Upload-Metadata"); got != metadata+",size MTI=" {
+		t.Errorf("metadata %q", got)
+	}
+	var parts []string
+	for _, half := range [][]byte{x.sealed[:1000], x.sealed[1000:]} {
+		parts = append(parts, "https://vault.clinic.example"+s.part(x.Grant, half))
+	}
+	final := s.final(x.Grant, parts...).ok(201).header.Get("Location")
+	h := s.ask("HEAD", final, x.Grant, nil, tus).ok(200).header
+	if got := h.Get("Upload-Concat"); got != "final;"+strings.Join(parts, " ") {
+		t.Errorf("concat %q", got)
+	}
+	if h.Get("Upload-Metadata") != "" {
+		t.Errorf("metadata that was not given: %q", h.Get("Upload-Metadata"))
+	}
+	y := s.sealedBig()
+	for _, bad := range []string{"filename !!!", "a YQ==,a Yg==", "a YQ==,", "a  YQ==", "a YQ== b", "a YQ", "ä YQ=="} {
+		s.ask("POST", "/v1/uploads", y.Grant, nil, tus, header("Upload-Length", "10"), header("Upload-Metadata", bad), odd).problem(400, "malformed_request")
+	}
+}
+
 // Threat 8: who is not the owner cannot tell an upload from none.
 func TestAForeignUploadIsAsOneThatIsNot(t *testing.T) {
 	s := newStack(t)

@@ -242,7 +242,7 @@ func (f *fixture) addTo(patient id.Patient, jpeg []byte) *vault.Photo {
 		f.t.Fatal(err)
 	}
 	sealed := f.seal(p, jpeg)
-	u, err := f.CreateUpload(ctx, provider, p.ID, int64(len(sealed)), false)
+	u, err := f.CreateUpload(ctx, provider, p.ID, int64(len(sealed)), false, vault.Asked{})
 	if err != nil {
 		f.t.Fatal(err)
 	}

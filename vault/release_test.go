@@ -433,7 +433,7 @@ func TestForeignEnvelopeIsRejected(t *testing.T) {
 		"another capture's": {f.seal(other, small()), "envelope_refused"},
 		"not sealed at all": {small(), "envelope_malformed"},
 	} {
-		u, err := f.CreateUpload(ctx, provider, stray.ID, int64(len(c.sealed)), false)
+		u, err := f.CreateUpload(ctx, provider, stray.ID, int64(len(c.sealed)), false, vault.Asked{})
 		if err != nil {
 			t.Fatal(err)
 		}

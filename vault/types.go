@@ -64,9 +64,18 @@ type Upload struct {
 	CreatedAt time.Time   `json:"created_at"`
 	Partial   bool        `json:"partial,omitempty"` // nothing follows from its last byte
 	Parts     []id.Upload `json:"parts,omitempty"`   // what a final upload took its bytes from, in order
+	Asked     Asked       `json:"asked,omitzero"`
 
 	Offset    int64     `json:"-"` // bytes that are durable
 	ExpiresAt time.Time `json:"-"` // moves with each byte received
+}
+
+// Asked is what a client said of an upload when it began it. It is told that
+// again, as tus demands, and nothing else follows from it. A file's name may
+// stand in it: it is kept in the sealed row only, and goes with the upload.
+type Asked struct {
+	Metadata string `json:"metadata,omitempty"` // Upload-Metadata
+	Concat   string `json:"concat,omitempty"`   // Upload-Concat
 }
 
 // Segment is a durable part of an upload. Segments lie end to end.

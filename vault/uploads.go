@@ -21,7 +21,7 @@ const (
 // rejected can be uploaded anew: what it is decided on is the envelope, which
 // is bound to the capture.
 // Errors: ErrDenied, ErrInvalid, ErrTooLarge, ErrNotFound, ConflictError already_received.
-func (s *Service) CreateUpload(ctx context.Context, who consent.Principal, p id.Photo, length int64, partial bool) (*Upload, error) {
+func (s *Service) CreateUpload(ctx context.Context, who consent.Principal, p id.Photo, length int64, partial bool, asked Asked) (*Upload, error) {
 	ctx, cancel := context.WithTimeout(ctx, storeWithin) // a body that comes along may take long, this may not
 	defer cancel()
 	e := entry(who, audit.PhotoUpload, audit.Allowed)
@@ -38,7 +38,7 @@ func (s *Service) CreateUpload(ctx context.Context, who consent.Principal, p id.
 	}
 	now := s.now()
 	u := &Upload{ID: id.New[id.Upload](), Practice: who.Practice, Photo: p, Patient: photo.Patient, Owner: photo.DeclaredBy,
-		Length: length, Partial: partial,
+		Length: length, Partial: partial, Asked: asked,
 		CreatedAt: now, ExpiresAt: now.Add(s.UploadLife)}
 	e.Patient, e.Subject = photo.Patient, string(u.ID)
 	if err := s.Catalogs.ForPractice(who.Practice).AddUpload(ctx, u, e); err != nil {

@@ -15,7 +15,7 @@ import (
 // again for the same parts it returns the same upload.
 // Errors: ErrNotFound, ErrGone, ErrInvalid, ErrTooLarge, ConflictError
 // upload_unfinished, part_used, already_received.
-func (s *Service) Concatenate(ctx context.Context, who consent.Principal, p id.Photo, parts []id.Upload) (*Upload, error) {
+func (s *Service) Concatenate(ctx context.Context, who consent.Principal, p id.Photo, parts []id.Upload, asked Asked) (*Upload, error) {
 	ctx, cancel := context.WithTimeout(ctx, storeWithin)
 	defer cancel()
 	e := entry(who, audit.PhotoUpload, audit.Complete)
@@ -30,7 +30,7 @@ func (s *Service) Concatenate(ctx context.Context, who consent.Principal, p id.P
 	}
 	now := s.now()
 	u := &Upload{ID: id.New[id.Upload](), Practice: who.Practice, Photo: p, Patient: photo.Patient, Owner: photo.DeclaredBy,
-		CreatedAt: now, ExpiresAt: now.Add(s.UploadLife), Parts: parts}
+		CreatedAt: now, ExpiresAt: now.Add(s.UploadLife), Parts: parts, Asked: asked}
 	for i, part := range parts {
 		if slices.Contains(parts[:i], part) {
 			return nil, s.failed(ctx, who, e, invalid("Upload-Concat", "Name each partial upload once."))

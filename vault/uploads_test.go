@@ -23,7 +23,7 @@ func TestASegmentThatWasSweptIsSentAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	sealed := f.seal(p, specimen.JPEG(specimen.Full(64, 48, 2)))
-	u, err := f.CreateUpload(ctx, provider, p.ID, int64(len(sealed)), false)
+	u, err := f.CreateUpload(ctx, provider, p.ID, int64(len(sealed)), false, vault.Asked{})
 	if err != nil {
 		t.Fatal(err)
 	}

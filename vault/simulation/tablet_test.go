@@ -130,7 +130,7 @@ func (a *actor) sendParts(p *photo) bool {
 		}
 		var whole *vault.Upload
 		err := a.ask("put "+p.name+" together", func(ctx context.Context, r *replica) (err error) {
-			whole, err = r.Concatenate(ctx, p.grant, p.id, parts)
+			whole, err = r.Concatenate(ctx, p.grant, p.id, parts, vault.Asked{})
 			return err
 		})
 		switch {
@@ -159,7 +159,7 @@ func (a *actor) create(p *photo, length int, partial bool) (u *upload, done bool
 		}
 		var got *vault.Upload
 		err := a.ask("create upload of "+p.name, func(ctx context.Context, r *replica) (err error) {
-			got, err = r.CreateUpload(ctx, p.grant, p.id, int64(length), partial)
+			got, err = r.CreateUpload(ctx, p.grant, p.id, int64(length), partial, vault.Asked{})
 			return err
 		})
 		switch {
