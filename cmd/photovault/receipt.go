@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"reflect"
 
 	"photovault/imaging"
 	"photovault/vault"
@@ -96,16 +97,28 @@ func (c *photoReceipt) read(r *run) (*vault.Receipt, error) {
 	return receipt, nil
 }
 
-// saysOnly reports whether a file is this receipt but for its spaces. The signature is over what was read of it: a
-// field that nobody signed, or one that is there twice, would be read by whoever looks at the file.
+// saysOnly reports whether a file is this receipt, whatever its spaces and the order of its fields. The signature is
+// over what was read of it: a field that nobody signed, or one that is there twice, would be read by whoever looks at
+// the file.
 func saysOnly(file []byte, receipt *vault.Receipt) bool {
-	var got, want bytes.Buffer
-	if json.Compact(&got, file) != nil {
+	signed, err := json.Marshal(receipt)
+	if err != nil {
 		return false
 	}
-	e := json.NewEncoder(&want)
-	e.SetEscapeHTML(false)
-	return e.Encode(receipt) == nil && bytes.Equal(bytes.TrimSpace(want.Bytes()), got.Bytes())
+	var got, want any
+	if json.Unmarshal(file, &got) != nil || json.Unmarshal(signed, &want) != nil {
+		return false
+	}
+	return reflect.DeepEqual(got, want) && tokens(file) == tokens(signed)
+}
+
+// tokens counts what a JSON text is made of.
+func tokens(text []byte) (n int) {
+	for d := json.NewDecoder(bytes.NewReader(text)); ; n++ {
+		if _, err := d.Token(); err != nil {
+			return n
+		}
+	}
 }
 
 // checkSignature trusts the key that was given, else the pinned one; the service

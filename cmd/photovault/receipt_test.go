@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/base64"
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"strings"
@@ -63,5 +64,17 @@ func TestAReceiptIsVerifiedOffline(t *testing.T) {
 	keep("spaced.json", []byte(strings.ReplaceAll(string(genuine), "\n", "\r\n\t")))
 	if out, ok := offline("spaced.json", key, "upload.jpg", "original.jpg"); !ok {
 		t.Errorf("with other spaces: %s", out)
+	}
+	var fields map[string]any
+	if err := json.Unmarshal(genuine, &fields); err != nil {
+		t.Fatal(err)
+	}
+	sorted, err := json.Marshal(fields)
+	if err != nil {
+		t.Fatal(err)
+	}
+	keep("sorted.json", sorted)
+	if out, ok := offline("sorted.json", key, "upload.jpg", "original.jpg"); !ok {
+		t.Errorf("in another order: %s", out)
 	}
 }
