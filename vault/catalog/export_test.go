@@ -3,6 +3,7 @@ package catalog
 import (
 	"context"
 	"database/sql"
+	"time"
 
 	"photovault/consent"
 )
@@ -31,3 +32,6 @@ func (d *DB) Counted(ctx context.Context, t *consent.Token) (*consent.Volume, bo
 	again, err := c.countedToday(ctx, d.read(), k, t)
 	return v, again, err
 }
+
+// SetNow turns the clock of an open database.
+func (d *DB) SetNow(now func() time.Time) { d.options.Now = now }

@@ -200,8 +200,11 @@ func (d *DB) Close() error {
 }
 
 // Ready reports whether the database can be read and written now, is whole,
-// and holds the installation's practice.
+// holds the installation's practice, and has this process's time.
 func (d *DB) Ready(ctx context.Context) error {
+	if err := d.steady(ctx); err != nil {
+		return err
+	}
 	return d.write(ctx, func(tx querier) error {
 		if err := tx.whole(ctx); err != nil {
 			return err

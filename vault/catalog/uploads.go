@@ -310,8 +310,12 @@ func (c *practice) dropSegments(ctx context.Context, tx querier, u id.Upload, he
 }
 
 // Expired leaves out complete uploads: what is received does not expire, but
-// for the parts of one that was never put together.
+// for the parts of one that was never put together. Where this process's clock
+// is not the database's it tells none: ErrUnavailable.
 func (d *DB) Expired(ctx context.Context, now time.Time, limit int) ([]*vault.Upload, error) {
+	if err := d.steady(ctx); err != nil {
+		return nil, err
+	}
 	var rows []uploadRow
 	err := d.read().each(ctx, uploadColumns+`WHERE expires_at < $1 AND (received < length OR partial = 1 AND
 		(SELECT MIN(start_at) FROM segment WHERE segment.practice = upload.practice AND segment.upload = upload.id) = 0) ORDER BY expires_at LIMIT $2`, []any{ms(now), limit},

@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/pressly/goose/v3"
 
@@ -96,6 +97,25 @@ func (q querier) held(ctx context.Context) error {
 		err = fmt.Errorf("%w: catalog: the database does not hold the practice %s: it is empty, or another's; restore it", vault.ErrUnavailable, q.d.options.Practice)
 	}
 	return err
+}
+
+// maxSkew is how far this process's clock may be from the database's.
+const maxSkew = time.Minute
+
+// steady reports a clock that has left the database's. By a fast one uploads
+// would be ended that other replicas still acknowledge bytes of.
+func (d *DB) steady(ctx context.Context) error {
+	if d.dialect.clock == "0" {
+		return nil
+	}
+	var theirs int64
+	if err := d.read().one(ctx, `SELECT `+d.dialect.clock, nil, func(scan scanner) error { return scan(&theirs) }); err != nil {
+		return err
+	}
+	if off := d.now().Sub(fromMS(theirs)); off.Abs() > maxSkew {
+		return fmt.Errorf("%w: catalog: this machine's clock is %v from the database's: set it", vault.ErrUnavailable, off.Round(time.Second))
+	}
+	return nil
 }
 
 // absent is for what was looked for by a secret: a bearer is not told that

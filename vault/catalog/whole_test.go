@@ -4,6 +4,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"photovault/consent"
 	"photovault/vault"
@@ -171,6 +172,24 @@ func TestADatabaseThatTakesNoConnectionsIsUnavailable(t *testing.T) {
 	for range 3 {
 		if _, err := db.Practices(t.Context()); !errors.Is(err, vault.ErrUnavailable) {
 			t.Errorf("%v, want ErrUnavailable", err)
+		}
+	}
+}
+
+// A replica whose clock is wrong ends no upload that others are receiving, and
+// says that it is not ready.
+func TestAClockThatLeftTheDatabasesEndsNothing(t *testing.T) {
+	s := newServer(t)
+	db := s.open(t)
+	for _, off := range []time.Duration{2 * time.Minute, -2 * time.Minute, 48 * time.Hour, 0} {
+		db.SetNow(func() time.Time { return time.Now().Add(off) })
+		want := error(nil)
+		if off != 0 {
+			want = vault.ErrUnavailable
+		}
+		_, err := db.Expired(t.Context(), time.Now().Add(off), 10)
+		if ready := db.Ready(t.Context()); !errors.Is(err, want) || !errors.Is(ready, want) {
+			t.Errorf("%v off: expired %v, ready %v; want %v", off, err, ready, want)
 		}
 	}
 }
