@@ -33,5 +33,8 @@ func (d *DB) Counted(ctx context.Context, t *consent.Token) (*consent.Volume, bo
 	return v, again, err
 }
 
+// Durable looks at the server again, as if these had been sent to it.
+func (d *DB) Durable(ctx context.Context, sent map[string]string) error { return d.durable(ctx, sent) }
+
 // SetNow turns the clock of an open database.
 func (d *DB) SetNow(now func() time.Time) { d.options.Now = now }

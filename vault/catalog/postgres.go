@@ -7,8 +7,10 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -141,7 +143,7 @@ func OpenPostgres(ctx context.Context, po PostgresOptions, ks keys.Service, o Op
 		pool.SetConnMaxIdleTime(5 * time.Minute)
 		pool.SetConnMaxLifetime(time.Hour)
 	}
-	if err := d.durable(ctx); err != nil {
+	if err := d.durable(ctx, conf.RuntimeParams); err != nil {
 		return nil, err
 	}
 	if err := d.migrate(ctx); err != nil {
@@ -222,8 +224,10 @@ func primary(_ context.Context, c *pgx.Conn) error {
 	return nil
 }
 
-// durable refuses a server that forgets what it acknowledged, or is too old.
-func (d *DB) durable(ctx context.Context) error {
+// durable refuses a server that forgets what it acknowledged, or is too old, and
+// a pooler before it that drops what was sent at the start of the connection:
+// without its limits a replica that was frozen keeps its locks.
+func (d *DB) durable(ctx context.Context, sent map[string]string) error {
 	var version int
 	settings := map[string]string{"fsync": "on", "full_page_writes": "on", "synchronous_commit": "on"}
 	if err := d.writer.QueryRowContext(ctx, `SELECT current_setting('server_version_num')::int`).Scan(&version); err != nil {
@@ -240,6 +244,15 @@ func (d *DB) durable(ctx context.Context) error {
 		}
 		if got != want {
 			wrong = append(wrong, fmt.Sprintf("%s is %s; what is acknowledged could be lost: ALTER SYSTEM SET %s = %s, and reload", name, got, name, want))
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(sent)) {
+		var got string
+		if err := d.writer.QueryRowContext(ctx, `SELECT setting FROM pg_settings WHERE name = $1`, name).Scan(&got); err != nil {
+			return d.openFault(ctx, err)
+		}
+		if got != sent[name] && settings[name] == "" {
+			wrong = append(wrong, fmt.Sprintf("%s is %s although the service asked for %s: connect to the server itself, with no pooler between", name, got, sent[name]))
 		}
 	}
 	if len(wrong) > 0 {

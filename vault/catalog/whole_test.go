@@ -193,3 +193,14 @@ func TestAClockThatLeftTheDatabasesEndsNothing(t *testing.T) {
 		}
 	}
 }
+
+// A pooler that drops the settings of a connection, and hands connections to
+// others between two statements, is refused.
+func TestSettingsThatDidNotArriveAreRefused(t *testing.T) {
+	db := newServer(t).open(t)
+	must(t, db.Durable(t.Context(), map[string]string{"lock_timeout": "10000", "TimeZone": "UTC"}))
+	err := db.Durable(t.Context(), map[string]string{"lock_timeout": "1"})
+	if !errors.Is(err, catalog.ErrConfiguration) || !strings.Contains(err.Error(), "pooler") {
+		t.Errorf("%v, want ErrConfiguration that says so", err)
+	}
+}
