@@ -1,19 +1,14 @@
 package codec
 
-import (
-	"bytes"
-	"slices"
-)
+import "bytes"
 
 // tidy rids the tables of what the image, now that every code was followed, has not read: values of codes that do
 // not occur, steps of coefficients that no block has. They would be room for text. A table that anybody could
 // compute has none and stays as it is: most cameras write those of annex K whole.
 func (l *jpegLayout) tidy(w *walker) {
-	for i := range l.scans {
-		for _, h := range slices.Concat(l.scans[i].dc[:], l.scans[i].ac[:]) {
-			if h != nil && h.used {
-				l.removed.add("unused tables", h.tidy())
-			}
+	for _, h := range l.huffAll {
+		if h.used {
+			l.removed.add("unused tables", h.tidy())
 		}
 	}
 	l.gatherSeen(w)
@@ -153,12 +148,11 @@ func (h *huffSpec) tidy() (changed int) {
 
 // standard reports whether the table is one of annex K.
 func (h *huffSpec) standard() bool {
-	for _, k := range annexK {
-		if h.equal(k()[h.class]) {
-			return true
-		}
+	if h.class == 0 {
+		return bytes.Equal(h.values, dcValues) && (h.counts == dcLumaCounts || h.counts == dcChromaCounts)
 	}
-	return false
+	return h.counts == acLumaCounts && bytes.Equal(h.values, acValues(acLumaHead)) ||
+		h.counts == acChromaCounts && bytes.Equal(h.values, acValues(acChromaHead))
 }
 
 // onesBehind is the last byte of entropy-coded data with the given number of bits behind the last code, as T.81
