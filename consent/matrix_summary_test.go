@@ -43,7 +43,7 @@ func summary() string {
 	line := func(format string, args ...any) { fmt.Fprintf(&out, format+"\n", args...) }
 	role, purpose := dimension("role"), dimension("purpose")
 	line("# Who may open a photo, for what, and when\n")
-	line("Made from the decisions themselves (`go test ./consent -run Summary -update`). The tests beside it ask some 2.5 million")
+	line("Made from the decisions themselves (`go test ./consent -run Summary -update`). The tests beside it ask some 3.2 million")
 	line("combinations of what is named here, and every other act of every role, and compare them with an oracle written from 45 CFR 164; paragraphs below are of that part. All that is not named here is refused.\n")
 	line("## Roles and purposes, when everything else speaks for it\n")
 	line("| role | clinical | teaching | marketing |\n|---|---|---|---|")
