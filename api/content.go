@@ -16,10 +16,8 @@ import (
 // content delivers a photo for a token in the Authorization header.
 func (c *call) content() error {
 	req := vault.ContentRequest{Token: bearer(c.Ctx), Form: consent.InHeader}
-	// Range is defined for nothing else (RFC 9110 §14.2); and what If-Range
-	// asks for is never so, because no validator is given out (§13.1.5).
-	if c.Method() == "GET" && c.Get("If-Range") == "" {
-		req.Range = parseRange(c.Get("Range"))
+	if c.Method() == "GET" { // Range is defined for nothing else (RFC 9110 §14.2)
+		req.Range, req.Of = parseRange(c.Get("Range")), strings.Trim(c.Get("If-Range"), `"`)
 	}
 	return c.deliver(req)
 }
@@ -32,7 +30,7 @@ func (c *call) contentInPath() error {
 func (c *call) deliver(req vault.ContentRequest) error {
 	req.Source = c.source
 	prefetch := isPrefetch(c.Get("Sec-Purpose")) || isPrefetch(c.Get("Purpose")) || isPrefetch(c.Get("X-Moz"))
-	req.Peek = c.Method() == "HEAD" || prefetch
+	req.Peek, req.Known = c.Method() == "HEAD" || prefetch, tags(c.Get("If-None-Match"))
 	d, err := c.service().OpenContent(c.ctx, req)
 	if err != nil {
 		// A token that exists is never slowed down; what does not is counted.
@@ -46,6 +44,10 @@ func (c *call) deliver(req vault.ContentRequest) error {
 	}
 	if len(c.server.FrameAncestors) > 0 { // an EMR of another site shows it in an <img>
 		c.Set("Cross-Origin-Resource-Policy", "cross-origin")
+	}
+	c.Set("ETag", `"`+d.Tag+`"`)
+	if d.Known {
+		return c.SendStatus(304)
 	}
 	c.Set("Content-Type", d.ContentType)
 	c.Set("Content-Disposition", "inline")
@@ -70,6 +72,15 @@ func (c *call) deliver(req vault.ContentRequest) error {
 // isPrefetch: browsers say so in one of three headers, newest first
 // (Fetch, Sec-Purpose).
 func isPrefetch(h string) bool { return strings.Contains(strings.ToLower(h), "prefetch") }
+
+// tags are those of If-None-Match (RFC 9110 §13.1.2), where weak ones count as
+// well. Ours hold no comma.
+func tags(h string) (out []string) {
+	for t := range strings.SplitSeq(h, ",") {
+		out = append(out, strings.Trim(strings.TrimPrefix(strings.TrimSpace(t), "W/"), `"`))
+	}
+	return out
+}
 
 // reset ends a connection at once: what the system still holds of a photo does
 // not leave either, and nobody waits for a receiver that takes nothing.

@@ -101,14 +101,58 @@ func TestRangesOfTheHeaderForm(t *testing.T) {
 }
 
 // Whoever goes on with a file that it has a part of must not be given the rest
-// of another: no validator was given out, so none is right (RFC 9110 §13.1.5).
-func TestIfRangeGivesTheWhole(t *testing.T) {
+// of another (RFC 9110 §13.1.5), and dates and weak tags name none exactly.
+func TestARangeIsOfWhatItWasMeantFor(t *testing.T) {
 	s := newStack(t)
 	photo := s.ready(s.consented(), small)
+	web := rendition(s, photo, "web")
 	for _, validator := range []string{`"x"`, `W/"x"`, "Fri, 27 Nov 2026 14:00:00 GMT", "x"} {
 		token := s.forCare(photo.ID, "web", consent.InHeader, 1)
-		s.wantPhoto(s.fetch("GET", token, header("Range", "bytes=10-"), header("If-Range", validator)), rendition(s, photo, "web"))
+		s.wantPhoto(s.fetch("GET", token, header("Range", "bytes=10-"), header("If-Range", validator)), web)
 		s.fetch("GET", token).problem(404, "not_found")
+	}
+	token := s.forCare(photo.ID, "web", consent.InHeader, 1)
+	tag := s.fetch("HEAD", token).header.Get("ETag")
+	s.wantPhoto(s.fetch("GET", token, header("Range", "bytes=10-"), header("If-Range", "W/"+tag)), web)
+	token = s.forCare(photo.ID, "web", consent.InHeader, 1)
+	tag = s.fetch("HEAD", token).header.Get("ETag")
+	if a := s.fetch("GET", token, header("Range", "bytes=10-"), header("If-Range", tag)); a.status != 206 || !bytes.Equal(a.body, s.fetch("GET", token).body[10:]) {
+		t.Error("the rest is not that of the rendition")
+	}
+}
+
+// A tag is private: the same to who holds one token, another for each token of
+// the same photo. What it names is not sent again, which is no use.
+func TestATagNamesAPhotoToTheHolderOfItsToken(t *testing.T) {
+	s := newStack(t)
+	photo := s.ready(s.consented(), small)
+	seen := map[string]bool{}
+	for range 3 {
+		for _, form := range []consent.Form{consent.InHeader, consent.InPath} {
+			token := s.forCare(photo.ID, "web", form, 1)
+			tag := s.fetch("HEAD", token).header.Get("ETag")
+			if len(tag) != 24 || seen[tag] {
+				t.Errorf("tag %s", tag)
+			}
+			seen[tag] = true
+			for _, known := range []string{tag, "W/" + tag, `"x", ` + tag, "*"} {
+				if a := s.fetch("GET", token, header("If-None-Match", known), header("Range", "bytes=999999999-")); a.status != 304 || len(a.body) != 0 || a.header.Get("ETag") != tag {
+					t.Errorf("what is known, by %s: %d, %d bytes", known, a.status, len(a.body))
+				}
+			}
+			a := s.fetch("GET", token, header("If-None-Match", `"x"`))
+			s.wantPhoto(a, rendition(s, photo, "web"))
+			if a.header.Get("ETag") != tag {
+				t.Errorf("HEAD said %s, GET %s", tag, a.header.Get("ETag"))
+			}
+			if a := s.fetch("GET", token, header("If-None-Match", tag)); a.header.Get("ETag") != "" {
+				t.Error("a token that is spent still tells the tag")
+			}
+			s.fetch("GET", token, header("If-None-Match", "*")).problem(404, "not_found")
+		}
+	}
+	if a, b := s.forCare(photo.ID, "web", consent.InHeader, 1), s.forCare(photo.ID, "thumb", consent.InHeader, 1); s.fetch("HEAD", a).header.Get("ETag") == s.fetch("HEAD", b).header.Get("ETag") {
+		t.Error("two renditions have one tag")
 	}
 }
 

@@ -22,6 +22,8 @@ type Delivery struct {
 	Start, Length int64 // bytes of this answer
 	Partial       bool  // a Range was asked for
 	SHA256        string
+	Tag           string // names the rendition to the holder of the token
+	Known         bool   // the client has it: there is no body
 
 	reading sync.Mutex // guards body and left; held while the store is waited for
 	body    plaintext

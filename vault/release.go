@@ -3,10 +3,14 @@ package vault
 import (
 	"bytes"
 	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -36,11 +40,23 @@ const maxNoted = 20
 
 // ContentRequest is one attempt to redeem a token.
 type ContentRequest struct {
-	Token  consent.Bearer
-	Form   consent.Form
-	Peek   bool   // HEAD or a prefetch: decide and describe, but release nothing
-	Range  *Range // InHeader only; nil: all of it
+	Token consent.Bearer
+	Form  consent.Form
+	Peek  bool   // HEAD or a prefetch: decide and describe, but release nothing
+	Range *Range // InHeader only; nil: all of it
+	// Of is the tag of what the range is meant for: of anything else all is released. Empty: of whatever there is.
+	Of string
+	// Known are tags of what the client has: of that nothing is released. "*" is any.
+	Known  []string
 	Source string
+}
+
+// tag names the rendition to whoever holds the token, and nobody else: it is
+// another for each token, so that two who compare theirs learn nothing.
+func (r *ContentRequest) tag(o id.Object) string {
+	h := hmac.New(sha256.New, []byte(r.Token))
+	h.Write(canon.Encode("photovault/tag/v1", string(o)))
+	return base64.RawURLEncoding.EncodeToString(h.Sum(nil)[:16])
 }
 
 // Range asks for a part, in bytes. End < 0 means to the end; Start < 0 means
@@ -120,12 +136,18 @@ func (s *Service) openContent(ctx context.Context, req ContentRequest, got *fetc
 	if refusal != nil {
 		return nil, s.refuseRelease(ctx, rel, req, *refusal)
 	}
+	tag := req.tag(rendition.Object)
+	known := slices.Contains(req.Known, tag) || slices.Contains(req.Known, "*")
+	if known || req.Of != "" && req.Of != tag {
+		req.Range = nil
+	}
 	start, length, err := req.Range.resolve(rendition.Size)
 	if err != nil {
 		return nil, s.failed(ctx, rel.Holder, rel.entry(req, audit.Failed), err)
 	}
-	d := &Delivery{ContentType: rendition.ContentType, Size: rendition.Size, Start: start, Length: length, Partial: req.Range != nil, SHA256: rendition.SHA256}
-	if req.Peek {
+	d := &Delivery{ContentType: rendition.ContentType, Size: rendition.Size, Start: start, Length: length, Partial: req.Range != nil, SHA256: rendition.SHA256,
+		Tag: tag, Known: known}
+	if req.Peek || known {
 		return d, s.peeked(ctx, rel, req)
 	}
 	if err := s.fetch(ctx, rel, rendition, got); err != nil {
