@@ -153,5 +153,5 @@ func (c *consentRevoke) Run(r *run) error {
 	if err := r.post("/v1/consents/"+c.ID+"/revoke", in, &out); err != nil {
 		return err
 	}
-	return r.say(out, "%s revoked; no release begins from here on", c.ID)
+	return r.say(out, "%s revoked; from here on it allows nothing. What else stands: photovault consent list --patient ID", c.ID)
 }
