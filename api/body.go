@@ -114,11 +114,11 @@ func (p *progress) endWith(closing context.Context) (release func() bool) {
 }
 
 func (p *progress) Read(b []byte) (int, error) {
-	if err := p.ctx.Err(); err != nil {
-		return 0, err
-	}
 	if p.left == 0 {
 		return 0, io.EOF
+	}
+	if err := p.ctx.Err(); err != nil {
+		return 0, err
 	}
 	began := time.Now()
 	if p.conn != nil {
@@ -175,6 +175,9 @@ func (c *call) decode(into any) error {
 	raw, err := io.ReadAll(c.body)
 	if err != nil {
 		c.Context().SetConnectionClose()
+		if errors.Is(err, context.DeadlineExceeded) { // the request's own: who is asking took all of its time to find out
+			return fmt.Errorf("%w: %w", vault.ErrUnavailable, err)
+		}
 		return fmt.Errorf("%w: body: %w", errBadRequest, err)
 	}
 	if len(raw) > maxJSON {

@@ -230,10 +230,6 @@ func TestAnAuthorizationsLife(t *testing.T) {
 	draft.CopyGivenAt = nil
 	s.ask("POST", "/v1/authorizations", desk, draft).problem(422, "authorization_incomplete")
 	draft.Draft = true
-	late := into[api.Authorization](s.ask("POST", "/v1/authorizations", desk, draft), 201).ID
-	if p := s.ask("POST", "/v1/authorizations/"+string(late)+"/copy", desk, api.Revocation{ReceivedAt: draft.SignedAt.Add(-25 * time.Hour)}).problem(422, "field_invalid"); p.Defects[0].Field != "received_at" {
-		t.Errorf("a copy of what was not signed yet: %+v", p.Defects)
-	}
 	soon := s.clock.now().Add(time.Minute)
 	for field, wait := range map[string]func(*api.NewAuthorization){
 		"signed_at":     func(a *api.NewAuthorization) { a.SignedAt = &soon },
@@ -255,6 +251,9 @@ func TestAnAuthorizationsLife(t *testing.T) {
 	}
 	use().problem(403, "authorization_incomplete")
 	path := "/v1/authorizations/" + string(made.ID)
+	if p := s.ask("POST", path+"/copy", desk, api.Revocation{ReceivedAt: draft.SignedAt.Add(-25 * time.Hour)}).problem(422, "field_invalid"); p.Defects[0].Field != "received_at" {
+		t.Errorf("a copy of what was not signed yet: %+v", p.Defects)
+	}
 	s.ask("POST", path+"/copy", desk, nil).ok(200)
 	s.ask("POST", path+"/copy", desk, nil).problem(409, "already_recorded")
 	use().ok(201)
