@@ -140,6 +140,9 @@ func TestATagNamesAPhotoToTheHolderOfItsToken(t *testing.T) {
 					t.Errorf("what is known, by %s: %d, %d bytes", known, a.status, len(a.body))
 				}
 			}
+			if a := s.fetch("HEAD", token, header("If-None-Match", tag)); a.status != 304 {
+				t.Errorf("HEAD of what is known: %d", a.status)
+			}
 			a := s.fetch("GET", token, header("If-None-Match", `"x"`))
 			s.wantPhoto(a, rendition(s, photo, "web"))
 			if a.header.Get("ETag") != tag {
