@@ -17,7 +17,7 @@ import (
 func (c *call) content() error {
 	req := vault.ContentRequest{Token: bearer(c.Ctx), Form: consent.InHeader}
 	if c.Method() == "GET" { // Range is defined for nothing else (RFC 9110 §14.2)
-		req.Range, req.Of = parseRange(c.Get("Range")), strings.Trim(c.Get("If-Range"), `"`)
+		req.Range, req.Of = parseRange(c.Get("Range")), opaque(c.Get("If-Range"))
 	}
 	return c.deliver(req)
 }
@@ -77,9 +77,18 @@ func isPrefetch(h string) bool { return strings.Contains(strings.ToLower(h), "pr
 // well. Ours hold no comma.
 func tags(h string) (out []string) {
 	for t := range strings.SplitSeq(h, ",") {
-		out = append(out, strings.Trim(strings.TrimPrefix(strings.TrimSpace(t), "W/"), `"`))
+		out = append(out, opaque(strings.TrimPrefix(strings.TrimSpace(t), "W/")))
 	}
 	return out
+}
+
+// opaque is a tag without its quotes. Very short ones are none of ours, and stay
+// as they are: `"*"` is a tag, * is any.
+func opaque(t string) string {
+	if n := len(t); n > 3 && t[0] == '"' && t[n-1] == '"' {
+		return t[1 : n-1]
+	}
+	return t
 }
 
 // reset ends a connection at once: what the system still holds of a photo does

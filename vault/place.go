@@ -50,20 +50,24 @@ func CheckPlace(ctx context.Context, catalogs Catalogs, store blobs.Store, p id.
 		return fmt.Errorf("practice %s: %w", p, err)
 	}
 	body, _, err := store.Get(ctx, markOf(p), 0, -1)
-	switch {
-	case errors.Is(err, blobs.ErrNotFound) && holdsPhotos(ctx, store, p): // of a vault that was made before there were marks
-		return nil
-	case errors.Is(err, blobs.ErrNotFound):
-		return fmt.Errorf("%w: the object store does not hold %s, which init put there: the bucket, prefix or folder is empty, or another's; name the right one, or restore it", ErrBroken, markOf(p))
-	case err != nil:
+	if errors.Is(err, blobs.ErrNotFound) {
+		return holdsPhotos(ctx, store, p)
+	}
+	if err != nil {
 		return translate(err)
 	}
 	return body.Close()
 }
 
-// holdsPhotos reports whether any object of the practice's photos is there.
-func holdsPhotos(ctx context.Context, store blobs.Store, p id.Practice) bool {
+// holdsPhotos refuses a store without a mark unless a photo of the practice is
+// there: then the vault was made before there were marks.
+func holdsPhotos(ctx context.Context, store blobs.Store, p id.Practice) error {
 	found := errors.New("one is enough")
-	err := store.List(ctx, p, blobs.Photos, func(blobs.Name, int64) error { return found })
-	return errors.Is(err, found)
+	switch err := store.List(ctx, p, blobs.Photos, func(blobs.Name, int64) error { return found }); {
+	case errors.Is(err, found):
+		return nil
+	case err != nil:
+		return translate(err)
+	}
+	return fmt.Errorf("%w: the object store does not hold %s, which init put there: the bucket, prefix or folder is empty, or another's; name the right one, or restore it", ErrBroken, markOf(p))
 }
